@@ -60,13 +60,15 @@ type BackupFacts struct {
 }
 
 // Check holds the form to every rule and returns the configuration to send. The
-// error is an Invalid with a message per field.
+// error is an Invalid with a message per field; the configuration then holds what
+// was readable. Blanks around a value are left out and nothing else is mended, so
+// that what is shown is what is sent.
 //
 // Ranges: PUT /v5/{project_id}/wtp/backup-hosts, edition 2026-04-03. Port 0 is
 // inside HSS's documented range but no service listens there, so it is refused.
 func (f BackupForm) Check(facts BackupFacts) (BackupConfig, error) {
 	var bad Invalid
-	c := BackupConfig{HostID: strings.TrimSpace(f.HostID), IP: strings.TrimSpace(f.IP), Dir: strings.TrimSpace(f.Dir)}
+	c := BackupConfig{HostID: trimBlanks(f.HostID), IP: trimBlanks(f.IP), Dir: trimBlanks(f.Dir)}
 	switch n := utf8.RuneCountInString(c.HostID); {
 	case n == 0:
 		bad.Add("host_id", "Choose the server, or enter its host ID.")
@@ -77,29 +79,48 @@ func (f BackupForm) Check(facts BackupFacts) (BackupConfig, error) {
 	case !facts.Known && !f.Accept:
 		bad.Add("host_id", "HSS does not list a server with this host ID. Choose one from the list, or tick the box to use this ID all the same.")
 	}
-	if c.IP == "" {
-		bad.Add("ip", "Enter the IP address of the server, for example 192.168.0.10.")
-	} else if a, err := netip.ParseAddr(c.IP); err != nil || a.Zone() != "" {
-		bad.Add("ip", "%q is not an IPv4 or IPv6 address.", short(c.IP))
-	} else if a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
-		bad.Add("ip", "%q is not an address that protected servers can reach.", c.IP)
-	}
-	port := strings.TrimSpace(f.Port)
-	switch p, err := strconv.ParseInt(port, 10, 64); {
-	case port == "":
-		bad.Add("port", "Enter a port from 1 to 65535.")
-	case err != nil || strings.HasPrefix(port, "+"):
-		bad.Add("port", "%q is not a whole number from 1 to 65535.", short(port))
-	case p == 0:
-		bad.Add("port", "HSS accepts port 0, but nothing can listen there. Enter a port from 1 to 65535.")
-	case p < 0 || p > 65535:
-		bad.Add("port", "%s is outside 1 to 65535.", port)
-	default:
-		c.Port = p
-	}
+	checkIP(&bad, c.IP)
+	c.Port = checkPort(&bad, trimBlanks(f.Port))
 	checkDir(&bad, c.Dir, facts.ProtectedDirs)
 	CheckReason(&bad, f.Reason, f.Ticket)
 	return c, bad.Err()
+}
+
+func checkIP(bad *Invalid, ip string) {
+	a, err := netip.ParseAddr(ip)
+	switch {
+	case ip == "":
+		bad.Add("ip", "Enter the IP address of the server, for example 192.168.0.10.")
+	case err != nil || a.Zone() != "":
+		bad.Add("ip", "%q is not an IPv4 or IPv6 address.", short(ip))
+	case a.Is4In6():
+		// Whether HSS and the agent read this form as the IPv4 address is not documented.
+		bad.Add("ip", "Write the IPv4 address by itself: %s.", a.Unmap().String())
+	case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || a.IsLinkLocalUnicast() || ip == "255.255.255.255":
+		bad.Add("ip", "%q is not an address that protected servers can reach.", ip)
+	}
+}
+
+// checkPort reads digits only: no sign, no leading zero, which somebody may take
+// for octal, no other script's digits.
+func checkPort(bad *Invalid, port string) int64 {
+	digits := port != "" && strings.Trim(port, "0123456789") == ""
+	p, err := strconv.ParseInt(port, 10, 64)
+	switch {
+	case port == "":
+		bad.Add("port", "Enter a port from 1 to 65535.")
+	case digits && strings.Trim(port, "0") == "":
+		bad.Add("port", "HSS accepts port 0, but nothing can listen there. Enter a port from 1 to 65535.")
+	case digits && port[0] == '0':
+		bad.Add("port", "Leave out the zero at the start of %q.", short(port))
+	case digits && (err != nil || p > 65535), err == nil && p < 0:
+		bad.Add("port", "%s is outside 1 to 65535.", short(port))
+	case !digits:
+		bad.Add("port", "%q is not a whole number from 1 to 65535.", short(port))
+	default:
+		return p
+	}
+	return 0
 }
 
 func checkDir(bad *Invalid, dir string, protected []string) {
@@ -115,6 +136,10 @@ func checkDir(bad *Invalid, dir string, protected []string) {
 		bad.Add("dir", "At most 256 characters; this has %d.", n)
 	case dir != "/" && strings.HasSuffix(dir, "/"):
 		bad.Add("dir", "Leave out the / at the end.")
+	case strings.Contains(dir, `\`):
+		bad.Add("dir", "Backup servers run Linux: write the path with /, without \\.")
+	case strings.Contains(dir, "//"):
+		bad.Add("dir", "Write the path without // in it.")
 	case hasDotSegment(dir):
 		bad.Add("dir", "Write the path without . or .. in it.")
 	default:
@@ -169,6 +194,10 @@ func DiffBackup(now *BackupServer, to BackupConfig) []FieldDiff {
 	}
 	return d
 }
+
+// trimBlanks leaves out spaces around a pasted value. It leaves line breaks and
+// other control characters, which are refused rather than mended.
+func trimBlanks(s string) string { return strings.Trim(s, " ") }
 
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {

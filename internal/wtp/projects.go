@@ -1,5 +1,14 @@
 package wtp
 
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
 // CredentialKind is how HSS is called.
 type CredentialKind string
 
@@ -78,4 +87,196 @@ type Project struct {
 type IAMProject struct {
 	ID, Name, Region string
 	Enabled          bool
+}
+
+// CredentialForm is what a person typed about a credential, raw.
+type CredentialForm struct {
+	Name        string
+	Kind        string
+	AccessKey   string
+	Secret      string // the SK or the password; "" keeps the stored one
+	Account     string
+	IAMUser     string
+	Region      string
+	IAMEndpoint string
+}
+
+// Check holds the form to its rules and returns what is to be kept of it, which
+// never includes the secret. stored is the credential as it is, or nil for a new
+// one: the secret may be left out only if nothing changes that says whose it is
+// or where it is sent, so that nobody can turn a stored password towards an
+// address of their own.
+func (f CredentialForm) Check(stored *Credential) (Credential, error) {
+	var bad Invalid
+	var c Credential
+	if stored != nil {
+		c = *stored
+	}
+	c.Name = checkName(&bad, f.Name)
+	c.Region = checkRegion(&bad, f.Region)
+	c.IAMEndpoint = checkEndpoint(&bad, "iam_endpoint", f.IAMEndpoint)
+	c.Kind, c.AccessKey, c.Account, c.IAMUser = CredentialKind(f.Kind), "", "", ""
+	switch c.Kind {
+	case AccessKey:
+		c.AccessKey = checkWord(&bad, "access_key", f.AccessKey, 128)
+	case IAMPassword:
+		c.Account = checkText(&bad, "account", f.Account, 256)
+		c.IAMUser = checkText(&bad, "iam_user", f.IAMUser, 256)
+	default:
+		bad.Add("kind", "Choose an access key pair, or an IAM user with a password.")
+	}
+	switch plain := f.PlainSecret(); {
+	case utf8.RuneCountInString(plain) > 1024:
+		bad.Add("secret", "At most 1,024 characters.")
+	case hasControl(plain):
+		bad.Add("secret", "The secret contains a line break or another control character. Paste it without.")
+	case plain != "":
+	case stored == nil:
+		bad.Add("secret", "Enter the secret. It is stored encrypted and never shown again.")
+	case c.Kind != stored.Kind || c.AccessKey != stored.AccessKey || c.Account != stored.Account || c.IAMUser != stored.IAMUser ||
+		c.Region != stored.Region || c.IAMEndpoint != stored.IAMEndpoint:
+		bad.Add("secret", "Enter the secret again: it belongs to what was entered before, and is not sent anywhere else.")
+	}
+	return c, bad.Err()
+}
+
+// PlainSecret is the secret to be sealed. An SK never has blanks around it, so
+// those of a careless paste are left out; a password is taken as it is.
+func (f CredentialForm) PlainSecret() string {
+	if CredentialKind(f.Kind) == AccessKey {
+		return strings.TrimSpace(f.Secret)
+	}
+	return f.Secret
+}
+
+// ProjectForm is what a person typed about a project, raw.
+type ProjectForm struct {
+	Name                string
+	Region              string
+	HSSProjectID        string
+	EnterpriseProjectID string
+	CredentialID        string
+	HSSEndpoint         string
+	IAMEndpoint         string
+}
+
+// Check holds the form to its rules: region 1 to 128 characters, project ID and
+// enterprise project ID 1 to 256 (hss-api: the common parts of every call). The
+// result carries what was readable even when there is an error.
+func (f ProjectForm) Check(credentials []Credential) (Project, error) {
+	var bad Invalid
+	p := Project{
+		Name:         checkName(&bad, f.Name),
+		Region:       checkRegion(&bad, f.Region),
+		HSSProjectID: checkWord(&bad, "project_id", f.HSSProjectID, 256),
+		HSSEndpoint:  checkEndpoint(&bad, "hss_endpoint", f.HSSEndpoint),
+		IAMEndpoint:  checkEndpoint(&bad, "iam_endpoint", f.IAMEndpoint),
+	}
+	if strings.TrimSpace(f.EnterpriseProjectID) != "" {
+		p.EnterpriseProjectID = checkWord(&bad, "enterprise_project_id", f.EnterpriseProjectID, 256)
+	}
+	id, err := strconv.ParseInt(f.CredentialID, 10, 64)
+	if err != nil || !slices.ContainsFunc(credentials, func(c Credential) bool { return c.ID == id && c.RemovedAt == 0 }) {
+		bad.Add("credential", "Choose the credential that calls HSS for this project.")
+	}
+	p.CredentialID = id
+	return p, bad.Err()
+}
+
+// RegionOfIAMProject is the region that an IAM project belongs to. A region's own
+// project is named like the region; a sub-project is named region_name.
+func RegionOfIAMProject(name string) string {
+	region, _, _ := strings.Cut(name, "_")
+	return region
+}
+
+func checkName(bad *Invalid, s string) string {
+	s = strings.TrimSpace(s)
+	switch n := utf8.RuneCountInString(s); {
+	case n == 0:
+		bad.Add("name", "Enter a name, as your team calls it.")
+	case n > 100:
+		bad.Add("name", "At most 100 characters; this has %d.", n)
+	case hasControl(s):
+		bad.Add("name", "The name contains a control character.")
+	}
+	return s
+}
+
+// checkRegion allows what region IDs are made of and nothing else: a region
+// becomes part of a host name (https://hss.{region}.myhuaweicloud.com).
+func checkRegion(bad *Invalid, s string) string {
+	s = strings.TrimSpace(s)
+	switch n := utf8.RuneCountInString(s); {
+	case n == 0:
+		bad.Add("region", "Enter the region, for example cn-north-4.")
+	case n > 128:
+		bad.Add("region", "At most 128 characters; this has %d.", n)
+	case strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" || s[0] == '-' || s[n-1] == '-':
+		bad.Add("region", "A region has only letters, digits and hyphens, for example cn-north-4.")
+	}
+	return s
+}
+
+// checkWord is for IDs that become part of a URL or a header.
+func checkWord(bad *Invalid, field, s string, limit int) string {
+	s = checkText(bad, field, s, limit)
+	if strings.ContainsAny(s, " /\\?#%") {
+		bad.Add(field, "This contains a blank or another character that is in no ID.")
+	}
+	return s
+}
+
+func checkText(bad *Invalid, field, s string, limit int) string {
+	s = strings.TrimSpace(s)
+	switch n := utf8.RuneCountInString(s); {
+	case n == 0:
+		bad.Add(field, "Enter 1 to %d characters.", limit)
+	case n > limit:
+		bad.Add(field, "At most %d characters; this has %d.", limit, n)
+	case hasControl(s):
+		bad.Add(field, "This contains a control character.")
+	}
+	return s
+}
+
+// checkEndpoint accepts "" (the region's own endpoint) or an absolute https URL
+// without anything but host and path. Plain http is for the simulator and its
+// like on this machine only: a token would cross the network in the clear.
+func checkEndpoint(bad *Invalid, field, s string) string {
+	s = strings.TrimRight(strings.TrimSpace(s), "/")
+	if s == "" {
+		return ""
+	}
+	u, err := url.Parse(s)
+	switch {
+	case utf8.RuneCountInString(s) > 512:
+		bad.Add(field, "At most %d characters; this has %d.", 512, utf8.RuneCountInString(s))
+	case err != nil || u.Hostname() == "" || u.Opaque != "" || hasControl(s) || strings.ContainsAny(s, " \\"):
+		bad.Add(field, "Enter a whole address, for example https://hss.cn-north-4.myhuaweicloud.com.")
+	case u.User != nil:
+		bad.Add(field, "Leave user name and password out of the address.")
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		bad.Add(field, "Leave out what follows ? or #.")
+	case !portInRange(u.Port()):
+		bad.Add(field, "The port of the address is outside 1 to 65535.")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		bad.Add(field, "Use https. Plain http is allowed for addresses of this machine only.")
+	case u.Scheme != "https" && u.Scheme != "http":
+		bad.Add(field, "Start with https://.")
+	}
+	return s
+}
+
+func portInRange(port string) bool {
+	n, err := strconv.Atoi(port)
+	return port == "" || err == nil && n >= 1 && n <= 65535
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
 }
