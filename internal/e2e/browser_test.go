@@ -1,0 +1,226 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// browser is one tab of a real Chromium, with what it said to its console.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu      sync.Mutex
+	said    []string // console messages, uncaught errors, CSP violations
+	shotDir string
+}
+
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("Chromium is missing; with CI=true no test may be left out")
+		}
+		t.Skip("Chromium is not installed: browser tests are left out")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("force-color-profile", "srgb"))
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	b := &browser{t: t, ctx: ctx, shotDir: os.Getenv("WTP_SHOTS")}
+	b.must(chromedp.Do(ctx, chromedp.EmulateViewport(1440, 900)))
+	b.listen()
+	return b
+}
+
+// tab opens another tab of the same person.
+func (b *browser) tab() *browser {
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(cancel)
+	other := &browser{t: b.t, ctx: ctx, shotDir: b.shotDir}
+	other.must(chromedp.Do(ctx, chromedp.EmulateViewport(1440, 900)))
+	other.listen()
+	return other
+}
+
+func (b *browser) listen() {
+	messages := chromedp.Console(b.ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.said = append(b.said, fmt.Sprintf("%s: %s (%s:%d)", m.Type, m.Text, m.URL, m.Line))
+			b.mu.Unlock()
+		}
+	}()
+}
+
+// complaints are console messages that show a fault of the page. Chromium logs
+// every answer of 400 and above as an error too; those are expected.
+func (b *browser) complaints() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for _, s := range b.said {
+		if !strings.Contains(s, "Failed to load resource") {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (b *browser) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.shot("failure-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
+		b.t.Fatalf("%v\nat %s\nconsole: %v", err, b.where(), b.complaints())
+	}
+}
+
+func (b *browser) where() string {
+	s, _ := chromedp.Run(b.ctx, chromedp.Location())
+	return s
+}
+
+// do runs steps with a limit, so that a missing element fails soon.
+func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	b.must(chromedp.Do(ctx, steps...))
+}
+
+func (b *browser) open(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) }
+
+// click presses an element and waits for the page it leads to.
+func (b *browser) follow(css string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
+	if err != nil {
+		err = fmt.Errorf("follow %s: %w", css, err)
+	}
+	b.must(err)
+}
+
+func (b *browser) click(css string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
+}
+
+// fill replaces what is in a field, as a person would by typing.
+func (b *browser) fill(css, text string) {
+	b.t.Helper()
+	b.do(chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+		`(()=>{const e=document.querySelector(%q); e.focus(); e.value=''; })()`, css)))
+	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
+}
+
+func (b *browser) text(css string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(css)))
+	b.must(err)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+func eval[T any](b *browser, js string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+	b.must(err)
+	return v
+}
+
+func (b *browser) count(css string) int {
+	b.t.Helper()
+	return eval[int](b, fmt.Sprintf(`document.querySelectorAll(%q).length`, css))
+}
+
+// waitFor waits until the element's text contains part.
+func (b *browser) waitFor(css, part string, most time.Duration) {
+	b.t.Helper()
+	last := ""
+	end := time.Now().Add(most)
+	for time.Now().Before(end) {
+		last = eval[string](b, fmt.Sprintf(`(document.querySelector(%q)||{innerText:"(no such element)"}).innerText`, css))
+		if strings.Contains(strings.Join(strings.Fields(last), " "), part) {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	b.must(fmt.Errorf("%s never contained %q; last: %q", css, part, last))
+}
+
+func (b *browser) size(width int64) {
+	b.t.Helper()
+	height := int64(900)
+	if width < 500 {
+		height = 844
+	}
+	b.do(chromedp.EmulateViewport(width, height))
+}
+
+func (b *browser) dark(on bool) {
+	b.t.Helper()
+	value := "light"
+	if on {
+		value = "dark"
+	}
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}})
+	b.must(err)
+}
+
+// shot keeps a picture when WTP_SHOTS names a directory.
+func (b *browser) shot(name string) {
+	if b.shotDir == "" {
+		return
+	}
+	img, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Logf("no picture %s: %v", name, err)
+		return
+	}
+	require.NoError(b.t, os.MkdirAll(b.shotDir, 0o755))
+	require.NoError(b.t, os.WriteFile(filepath.Join(b.shotDir, name+".png"), img, 0o644))
+}
+
+// fullShot keeps a picture of the whole page.
+func (b *browser) fullShot(name string) {
+	if b.shotDir == "" {
+		return
+	}
+	img, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Logf("no picture %s: %v", name, err)
+		return
+	}
+	require.NoError(b.t, os.MkdirAll(b.shotDir, 0o755))
+	require.NoError(b.t, os.WriteFile(filepath.Join(b.shotDir, name+".png"), img, 0o644))
+}
