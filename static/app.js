@@ -10,7 +10,7 @@
 //   form[data-repeat]                may be sent again (a download); other POST forms are sent once
 //   input[name=host], input[data-tick-all]     selection; [data-ticked] shows its size,
 //   [data-when-ticked]               is shown only while something is ticked
-//   [data-say="text"] in swapped content  said when its text is new
+//   [data-say="text"] with an id     said when a swap has changed the text
 (() => {
   'use strict';
   const root = document.documentElement;
@@ -35,14 +35,15 @@
   }
   const say = (text) => { if (text) live.textContent = text; };
 
-  const said = new Set();
-  document.querySelectorAll('[data-say]').forEach((el) => said.add(el.dataset.say));
+  const said = new Map();
+  const news = () => [...document.querySelectorAll('[data-say]')].filter((el) => {
+    const changed = said.get(el.id) !== el.dataset.say;
+    said.set(el.id, el.dataset.say);
+    return changed;
+  }).map((el) => el.dataset.say).join(' ');
+  news(); // what the page came with is read anyway
   document.addEventListener('htmx:after:swap', () => {
-    document.querySelectorAll('[data-say]').forEach((el) => {
-      if (said.has(el.dataset.say)) return;
-      said.add(el.dataset.say);
-      say(el.dataset.say);
-    });
+    say(news());
     showTicks();
   });
 
@@ -121,6 +122,7 @@
     if (!box) return;
     box.checked = !box.checked;
     ticked(box, shift);
+    box.dispatchEvent(new Event('change', { bubbles: true }));
   };
 
   const disabled = (button) => button?.getAttribute('aria-disabled') === 'true';
