@@ -149,6 +149,9 @@ func (c *Client) send(ctx context.Context, op *call, body []byte, token string) 
 		return a, fault{}, e
 	}
 	defer resp.Body.Close()
+	if issued := resp.Header.Get("X-Subject-Token"); issued != "" {
+		secrets = append(secrets, issued)
+	}
 	c.read(op, resp, a, start)
 	f := fault{}
 	if resp.StatusCode != http.StatusSwitchingProtocols && !(op.stream != nil && resp.StatusCode == op.want) {

@@ -171,17 +171,19 @@ func readFault(body []byte) fault {
 			f.requestID = textOf(m["request_id"])
 		}
 	}
-	if code := textOf(top["error_code"]); strings.Trim(code, "0") != "" {
-		f.code, f.known = code, true
+	if raw, ok := top["error_code"]; ok && string(raw) != "null" {
+		code := textOf(raw)
 		for _, name := range []string{"error_msg", "error_description", "message"} {
 			if f.message = textOf(top[name]); f.message != "" {
 				break
 			}
 		}
-		return f
-	}
-	if raw, ok := top["error_code"]; ok && textOf(raw) == "" && string(raw) != "null" && string(raw) != `""` {
-		f.odd = true // neither text nor number: nobody can say what it means
+		switch {
+		case strings.Trim(code, "0") != "":
+			f.code, f.known = code, true
+		case code == "" && string(raw) != `""`:
+			f.odd = true // neither text nor number: nobody can say what it means
+		}
 		return f
 	}
 	var inner map[string]json.RawMessage
@@ -253,7 +255,7 @@ func classify(status int, f fault, skew time.Duration, signed bool) Class {
 		return ClassNoPermission
 	case status == http.StatusNotFound && number == "0101":
 		return ClassNotInRegion
-	case f.known || f.odd:
+	case f.known || f.odd || f.message != "":
 		return ClassRefused
 	}
 	return ClassUnclear // 4xx without an error of HSS's: somebody in between

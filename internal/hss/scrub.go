@@ -44,13 +44,13 @@ func scrub(text string, secrets []string) string {
 		if unicode.Is(unicode.Cf, r) || r == utf8.RuneError { // direction marks, zero width
 			continue
 		}
-		if space {
-			b.WriteByte(' ')
-			space, n = false, n+1
-		}
 		if n >= maxMessage {
 			b.WriteString("…")
 			break
+		}
+		if space {
+			b.WriteByte(' ')
+			space, n = false, n+1
 		}
 		b.WriteRune(r)
 		n++
