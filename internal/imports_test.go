@@ -64,7 +64,7 @@ func owners() map[string]string {
 		"github.com/goccy/go-yaml":        "internal/provision",
 		"github.com/stretchr/testify":     "internal/db/dbtest",
 		"testing":                         "internal/db/dbtest",
-		"math/rand":                       "internal/hss/hsstest",
+		"math/rand":                       "internal/hss/hsstest internal/apply internal/inventory", // fleets and jitter, never IDs
 		"net/http/httptest":               "",
 		"net/http/pprof":                  "",
 	}
