@@ -37,6 +37,7 @@ type site struct {
 	net                     int    // second byte of the private addresses
 	public                  string // the network of the public ones
 	cities                  string // in Chinese, for names
+	waiting                 bool   // Storefront waits to be switched on
 }
 
 // kind is one sort of server in the demo.
@@ -52,10 +53,10 @@ func kinds() []kind {
 	return []kind{
 		// Storefront is what the demo's first big change is about: at least
 		// 1,000 servers of the first project wait to be switched on.
-		{"Storefront", "web-sf-%s-%04d", 630, 985, "/opt/tomcat/bin", "/data/storefront/www"},
-		{"Checkout", "checkout-%s-%04d", 110, 40, "/usr/local/tomcat9/bin", "/data/checkout/webapps"},
+		{"Storefront", "web-sf-%s-%04d", 610, 995, "/opt/tomcat/bin", "/data/storefront/www"},
+		{"Checkout", "checkout-%s-%04d", 120, 40, "/usr/local/tomcat9/bin", "/data/checkout/webapps"},
 		{"CMS", "cms-%s-%04d", 80, 120, "/data/apps/cms/tomcat/bin", "/var/www/cms"},
-		{"Portal", "portal-%s-%04d", 70, 60, "/opt/apache-tomcat-9.0.89/bin", "/var/www/portal"},
+		{"Portal", "portal-%s-%04d", 80, 60, "/opt/apache-tomcat-9.0.89/bin", "/var/www/portal"},
 		{"Partner API", "partner-api-%s-%04d", 50, 80, "/opt/tomcat/bin", "/srv/partner-api"},
 		{"官网集群", "官网-%s-%04d", 30, 50, "/opt/tomcat/bin", "/data/官网"},
 		{"", "legacy-%s-%04d", 30, 500, "", "/var/www/html"},
@@ -71,8 +72,8 @@ func DemoFleet(seed int64, n int) Fleet {
 	rng := rand.New(rand.NewPCG(uint64(seed), 0x77747063))
 	first := n * 74 / 100
 	sites := []site{
-		{"cn-north-4", "0a3f5c7e9b1d4f60826a4c8e0b2d4f61", "web-prod", "bj4", 20, "203.0.113", "北京四"},
-		{"ap-southeast-1", "1b4e6d8fac2e4051937b5d9f1c3e5072", "web-intl", "hk1", 40, "198.51.100", "香港"},
+		{"cn-north-4", "0a3f5c7e9b1d4f60826a4c8e0b2d4f61", "web-prod", "bj4", 20, "203.0.113", "北京四", true},
+		{"ap-southeast-1", "1b4e6d8fac2e4051937b5d9f1c3e5072", "web-intl", "hk1", 40, "198.51.100", "香港", false},
 	}
 	return Fleet{Account: "acme-web", Projects: []Project{
 		demoProject(rng, sites[0], first, true),
@@ -134,6 +135,9 @@ func demoServer(rng *rand.Rand, k kind, at site, serial int) Server {
 		HostID: uuid(rng), HostName: fmt.Sprintf(k.name, where, serial), GroupName: k.group,
 		OSName: "Huawei Cloud EulerOS", OSVersion: "2.0", RaspPath: k.path, ProtectDirs: []string{k.dir},
 		RaspStatus: Opened, ProtectStatus: Opened,
+	}
+	if k.group == "Storefront" && !at.waiting {
+		k.closed = 50
 	}
 	if rng.IntN(1000) < k.closed {
 		sv.RaspStatus = Closed

@@ -25,7 +25,7 @@ type Request struct {
 	// Direction is "enable" or "disable" for a RASP switch that says which.
 	Direction string `json:"direction,omitempty"`
 	// Applied says whether anything was changed, whatever the answer was;
-	// AppliedIDs are the servers of a RASP switch that were.
+	// AppliedIDs are the servers it was changed for.
 	Applied    bool     `json:"applied"`
 	AppliedIDs []string `json:"applied_ids,omitempty"`
 	// Order numbers the calls that changed something in the order they did,

@@ -35,28 +35,28 @@ type Project struct {
 	Backups            []BackupServer
 }
 
-// Server is one server as HSS knows it. In AddServer and SetServer an empty
-// state takes the value of an ordinary protected Linux server.
+// Server is one server as HSS knows it. In AddServer, SetServer and a Fleet an
+// empty state takes the value of an ordinary protected Linux server.
 type Server struct {
 	HostID              string `json:"host_id"`
 	HostName            string `json:"host_name"`
 	PrivateIP           string `json:"private_ip,omitempty"`
 	PublicIP            string `json:"public_ip,omitempty"`
 	GroupName           string `json:"group_name,omitempty"`
-	EnterpriseProjectID string `json:"enterprise_project_id"`      // default "0"
-	OSType              string `json:"os_type"`                    // Linux (default) or Windows
-	OSName              string `json:"os_name,omitempty"`          //
-	OSVersion           string `json:"os_version,omitempty"`       //
-	AssetValue          string `json:"asset_value"`                // important, common (default), test
-	HostStatus          string `json:"host_status"`                // ACTIVE (default), SHUTOFF, BUILDING, ERROR
-	AgentStatus         string `json:"agent_status"`               // online (default), offline, not_installed
-	AgentID             string `json:"agent_id,omitempty"`         // default: derived from HostID
-	ProtectStatus       string `json:"protect_status"`             // opened (default), closed, opening, open_failed, partial_protection, protection_interruption, protection_pause
-	RaspStatus          string `json:"rasp_status"`                // opened, closed (default): what the lists show now
-	InterruptReason     string `json:"interrupt_reason,omitempty"` //
-	BackupHostID        string `json:"backup_host_id,omitempty"`   // remote backup on, to this server
-	BackupAddr          string `json:"backup_addr,omitempty"`      // IP:port as told by set-remote-backup
-	RaspPath            string `json:"rasp_path,omitempty"`        // Tomcat bin directory
+	EnterpriseProjectID string `json:"enterprise_project_id"` // default "0"
+	OSType              string `json:"os_type"`               // Linux (default) or Windows
+	OSName              string `json:"os_name,omitempty"`
+	OSVersion           string `json:"os_version,omitempty"`
+	AssetValue          string `json:"asset_value"`        // important, common (default), test
+	HostStatus          string `json:"host_status"`        // ACTIVE (default), SHUTOFF, BUILDING, ERROR
+	AgentStatus         string `json:"agent_status"`       // online (default), offline, not_installed
+	AgentID             string `json:"agent_id,omitempty"` // default: derived from HostID
+	ProtectStatus       string `json:"protect_status"`     // opened (default), closed, opening, open_failed, partial_protection, protection_interruption, protection_pause
+	RaspStatus          string `json:"rasp_status"`        // opened, closed (default): what the lists show now
+	InterruptReason     string `json:"interrupt_reason,omitempty"`
+	BackupHostID        string `json:"backup_host_id,omitempty"` // remote backup on, to this server
+	BackupAddr          string `json:"backup_addr,omitempty"`    // IP:port as told by set-remote-backup
+	RaspPath            string `json:"rasp_path,omitempty"`      // Tomcat bin directory
 
 	ProtectDirs     []string `json:"protect_dirs,omitempty"`
 	AbnormalDirs    []string `json:"abnormal_dirs,omitempty"`

@@ -202,6 +202,25 @@ func (s *Simulator) Close() {
 	}
 }
 
+// SetPace changes Latency, ApplyDelay and BackupStartDelay from now on, for
+// instance after a fleet's past was made without waiting.
+func (s *Simulator) SetPace(latency, applyDelay, backupStartDelay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Latency, s.cfg.ApplyDelay, s.cfg.BackupStartDelay = latency, applyDelay, backupStartDelay
+}
+
+// SetThrottle changes Limit and Per from now on; a limit of 0 ends throttling.
+func (s *Simulator) SetThrottle(limit int, per time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if per <= 0 {
+		per = time.Minute
+	}
+	s.cfg.Limit, s.cfg.Per = limit, per
+	clear(s.windows)
+}
+
 // URL is the endpoint of both HSS and IAM, such as http://127.0.0.1:41234.
 // Empty before Listen.
 func (s *Simulator) URL() string {
