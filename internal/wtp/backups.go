@@ -211,3 +211,39 @@ func short(s string) string {
 	}
 	return s
 }
+
+// BackupNotes says what is no fault but should be known before a backup server is
+// added or changed: other backup servers at the same address, what becomes of the
+// servers that use it (uses of them) and of the backups it keeps.
+func BackupNotes(now *BackupServer, to BackupConfig, others []BackupServer, uses int64) []Text {
+	var notes []Text
+	for _, o := range others {
+		switch {
+		case o.HostID == to.HostID || o.IP != to.IP:
+		case o.Port == to.Port:
+			notes = append(notes, Say("%s has the same address and port, %s port %s. Only one of them can listen there.", o.Label(), o.IP, strconv.FormatInt(o.Port, 10)))
+		case overlaps(o.Dir, to.Dir):
+			notes = append(notes, Say("%s has the same address and the directory %s. Backups of both would be mixed if it is the same machine.", o.Label(), o.Dir))
+		default:
+			notes = append(notes, Say("%s has the same address, %s.", o.Label(), o.IP))
+		}
+	}
+	if now == nil {
+		return notes
+	}
+	if uses > 0 && (now.IP != to.IP || now.Port != to.Port) {
+		notes = append(notes, Say("HSS does not say whether servers that use it take over a new address or port by themselves. Check their remote backup afterwards."))
+	}
+	if now.Dir != to.Dir {
+		notes = append(notes, Say("Nothing moves what is in %s now.", now.Dir))
+	}
+	return notes
+}
+
+// Label is the name of the server, or its host ID while HSS gives none.
+func (b BackupServer) Label() string {
+	if b.Name != "" {
+		return b.Name
+	}
+	return b.HostID
+}

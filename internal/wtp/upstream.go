@@ -37,3 +37,7 @@ type HostChoice struct {
 	Active                           bool // the server runs
 	Linux                            bool
 }
+
+// Fit says whether the server can be a backup server: Linux, running, its agent
+// online (HSS user guide, "Managing Remote Backup Servers").
+func (h HostChoice) Fit() bool { return h.Linux && h.Active && h.Online }
