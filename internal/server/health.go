@@ -1,0 +1,27 @@
+package server
+
+import (
+	"net/http"
+)
+
+// showAlive says that the process answers, and nothing else about it.
+func (s *Server) showAlive(r *request) error {
+	r.String(http.StatusOK, "ok\n")
+	return nil
+}
+
+// showReady says whether the database answers and its schema is this binary's.
+func (s *Server) showReady(r *request) error {
+	if err := s.Store.Ready(r.ctx()); err != nil {
+		traceOf(r.ctx()).err = err
+		r.String(http.StatusServiceUnavailable, "not ready\n")
+		return nil
+	}
+	r.String(http.StatusOK, "ok\n")
+	return nil
+}
+
+func (s *Server) serveStatic(r *request) error {
+	s.Assets.ServeHTTP(r.Writer, r.Request)
+	return nil
+}

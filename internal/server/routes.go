@@ -1,0 +1,73 @@
+package server
+
+import (
+	"net/http"
+
+	"wtp-console/internal/wtp"
+	"wtp-console/static"
+)
+
+// public is the verb of routes that need no session.
+const public wtp.Verb = "public"
+
+const staticRoute = static.Prefix + "*file"
+
+// handler reads the request, asks one verb of the store, chooses the answer and
+// renders it. It never writes a status above 400 but 422 for its own form:
+// other errors are returned, and mapped in one place.
+type handler func(r *request) error
+
+// route is one address, who may use it, and what answers.
+type route struct {
+	method string
+	path   string
+	verb   wtp.Verb
+	handle handler
+	poll   bool // asked by the page itself: doesn't count as activity of the person
+}
+
+func get(path string, verb wtp.Verb, h handler) route {
+	return route{method: http.MethodGet, path: path, verb: verb, handle: h}
+}
+
+func post(path string, verb wtp.Verb, h handler) route {
+	return route{method: http.MethodPost, path: path, verb: verb, handle: h}
+}
+
+// poll is a GET that a page repeats by itself.
+func poll(path string, verb wtp.Verb, h handler) route {
+	return route{method: http.MethodGet, path: path, verb: verb, handle: h, poll: true}
+}
+
+// routes are all addresses of the console, with what each needs a role for.
+func (s *Server) routes() []route {
+	return []route{
+		get("/healthz", public, s.showAlive),
+		get("/readyz", public, s.showReady),
+		get(staticRoute, public, s.serveStatic),
+
+		get("/setup", public, s.showSetup),
+		post("/setup", public, s.setUp),
+		get("/sign-in", public, s.showSignIn),
+		post("/sign-in", public, s.signIn),
+		post("/sign-out", public, s.signOut),
+		post("/language", public, s.chooseLanguage),
+
+		get("/account", wtp.Read, s.showAccount),
+		post("/account/language", wtp.Read, s.keepLanguage),
+		post("/account/theme", wtp.Read, s.keepTheme),
+		post("/account/password", wtp.Read, s.changePassword),
+		post("/account/sessions/end", wtp.Read, s.endSession),
+		post("/account/sessions/end-others", wtp.Read, s.endOtherSessions),
+
+		get("/", wtp.Read, s.showHome),
+		poll("/running", wtp.Read, s.showRunning),
+		get("/p/:project", wtp.Read, s.showOverview),
+		poll("/p/:project/running", wtp.Read, s.showRunning),
+		post("/p/:project/read", wtp.Act, s.readAgain),
+
+		// Servers, selection, previews, changes.
+
+		// Backup servers, settings, people, events.
+	}
+}
