@@ -1,0 +1,330 @@
+package views
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"wtp-console/internal/wtp"
+)
+
+// Tally is how many targets of a change stand where.
+type Tally struct {
+	Outcome   map[wtp.Outcome]int64
+	Confirmed int64 // accepted, and reading back showed what was wanted
+	Otherwise int64 // accepted, but reading back shows something else
+}
+
+func (t Tally) of(o wtp.Outcome) int64 { return t.Outcome[o] }
+
+func (t Tally) total() int64 {
+	var n int64
+	for _, k := range t.Outcome {
+		n += k
+	}
+	return n
+}
+
+// open is how many are not decided yet.
+func (t Tally) open() int64 {
+	return t.of(wtp.TargetWaiting) + t.of(wtp.TargetSending) + t.of(wtp.TargetUnclear)
+}
+
+// unseen is how many HSS accepted and no reading has shown yet.
+func (t Tally) unseen() int64 {
+	return max(t.of(wtp.TargetAccepted)-t.Confirmed-t.Otherwise, 0)
+}
+
+// Problem is one kind of trouble of a change with the number of its servers.
+type Problem struct {
+	Outcome       wtp.Outcome
+	Code, Message string // of HSS
+	N             int64
+	AtLeast       bool // there may be more than N
+}
+
+// ChangeView is one change: its progress or result, its servers and its calls.
+type ChangeView struct {
+	Page
+	Change         wtp.Change
+	Tally          Tally
+	Batches        []wtp.Batch
+	Problems       []Problem
+	CallsPerMinute int64
+	Diff           []wtp.FieldDiff   // of a backup server
+	Backup         *wtp.BackupServer // as the inventory shows it now
+	Tab            string            // "" for all; see ChangeTab
+	Why            wtp.Why
+	Targets        []wtp.Target
+	After, Next    int64
+	Calls          []wtp.Call
+	CallsAfter     int64
+	CallsNext      int64
+	Faults         []wtp.FieldError // of the address
+}
+
+// ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or
+// "confirmed", which narrows accepted. ok is false for a word it doesn't know.
+func ChangeTab(word string) (o wtp.Outcome, confirmed *bool, ok bool) {
+	yes, no := true, false
+	switch word {
+	case "":
+		return "", nil, true
+	case "confirmed":
+		return wtp.TargetAccepted, &yes, true
+	case string(wtp.TargetAccepted):
+		return wtp.TargetAccepted, &no, true
+	}
+	for _, o := range wtp.Outcomes() {
+		if word == string(o) {
+			return o, nil, true
+		}
+	}
+	return "", nil, false
+}
+
+// ChangeTitle says what a change does; past says it is done and seen.
+func (p Page) ChangeTitle(c wtp.Change, past bool) string {
+	if c.Kind == wtp.BackupHost {
+		name := backupTitle(c)
+		switch {
+		case c.BackupBefore == "" && past:
+			return p.T("Added backup server %s", name)
+		case c.BackupBefore == "":
+			return p.T("Add backup server %s", name)
+		case past:
+			return p.T("Changed backup server %s", name)
+		}
+		return p.T("Change backup server %s", name)
+	}
+	switch {
+	case c.Direction == wtp.Enable && past:
+		return p.N(c.ToSend, "Turned on dynamic WTP on %d server", "Turned on dynamic WTP on %d servers")
+	case c.Direction == wtp.Enable:
+		return p.N(c.ToSend, "Turn on dynamic WTP on %d server", "Turn on dynamic WTP on %d servers")
+	case past:
+		return p.N(c.ToSend, "Turned off dynamic WTP on %d server", "Turned off dynamic WTP on %d servers")
+	}
+	return p.N(c.ToSend, "Turn off dynamic WTP on %d server", "Turn off dynamic WTP on %d servers")
+}
+
+func backupTitle(c wtp.Change) string {
+	var to wtp.BackupConfig
+	if json.Unmarshal([]byte(c.BackupAfter), &to) != nil {
+		return ""
+	}
+	if to.Name != "" {
+		return to.Name
+	}
+	return to.IP
+}
+
+// complete says whether everything that was sent is done and seen.
+func (v ChangeView) complete() bool {
+	return v.Change.State == wtp.Done && v.Change.ToSend > 0 && v.Tally.Confirmed == v.Change.ToSend
+}
+
+func (v ChangeView) title() string { return v.ChangeTitle(v.Change, v.complete()) }
+
+func (v ChangeView) failed() int64 { return v.Tally.of(wtp.TargetRefused) }
+
+func (v ChangeView) unknown() int64 { return v.Tally.of(wtp.TargetUnknown) }
+
+func (v ChangeView) stopping() bool {
+	return !v.Change.State.Over() && (v.Change.StoppedByName != "" || v.Change.StopWhy != "")
+}
+
+// readingBack says whether readings of HSS are still due for this change.
+func (v ChangeView) readingBack() bool { return v.Change.State.Over() && v.Change.ReadBackAt != 0 }
+
+func (v ChangeView) live() bool { return !v.Change.State.Over() || v.readingBack() }
+
+func (v ChangeView) pill() status { return v.changePill(v.Change, v.Tally) }
+
+// changePill is where a change stands, in one phrase.
+func (p Page) changePill(c wtp.Change, t Tally) status {
+	bad, unknown := t.of(wtp.TargetRefused), t.of(wtp.TargetUnknown)
+	stopping := !c.State.Over() && (c.StoppedByName != "" || c.StopWhy != "")
+	switch {
+	case stopping:
+		return status{"warn", "loader-2", p.T("Stopping")}
+	case c.State != wtp.Done:
+		return stateStatus(p, c.State)
+	case bad > 0 && unknown > 0:
+		return status{"bad", "alert-circle", p.T("Finished, %d refused, %d unknown", bad, unknown)}
+	case bad > 0:
+		return status{"bad", "alert-circle", p.T("Finished, %d refused", bad)}
+	case unknown > 0:
+		return status{"warn", "help-circle", p.T("Finished, %d unknown", unknown)}
+	case t.Confirmed == c.ToSend:
+		return status{"ok", "circle-check", p.T("Finished, read back")}
+	case t.Otherwise > 0:
+		return status{"warn", "alert-triangle", p.T("Accepted, HSS shows otherwise on %d", t.Otherwise)}
+	case c.ReadBackAt != 0:
+		return status{"info", "loader-2", p.T("Accepted, reading back")}
+	}
+	return status{"warn", "clock-exclamation", p.T("Accepted, not all seen")}
+}
+
+func (v ChangeView) subtitle() string {
+	c := v.Change
+	switch {
+	case c.State == wtp.Queued:
+		return v.T("Confirmed %s by %s. It waits for its turn; you can leave this page.", v.ClockText(c.ConfirmedAt), c.ConfirmedByName)
+	case !c.State.Over():
+		return v.T("Started %s by %s. You can leave this page, it keeps running.", v.ClockText(c.StartedAt), c.ConfirmedByName)
+	}
+	return v.T("%s, %s to %s", c.ConfirmedByName, v.When(v.began()), v.ClockText(c.FinishedAt))
+}
+
+func (v ChangeView) began() wtp.Instant {
+	if v.Change.StartedAt != 0 {
+		return v.Change.StartedAt
+	}
+	return v.Change.ConfirmedAt
+}
+
+func (v ChangeView) url(parts ...string) string {
+	return v.URL(append([]string{"changes", strconv.FormatInt(v.Change.Number, 10)}, parts...)...)
+}
+
+// HeadKey names what the head of the page shows, so that a poll swaps it only
+// when it has changed.
+func (v ChangeView) HeadKey() string {
+	key := string(v.Change.State)
+	if v.stopping() {
+		key += "-stopping"
+	}
+	if v.readingBack() {
+		key += "-reading"
+	}
+	return key
+}
+
+// poll makes the progress ask for itself while there is something to wait for.
+func (v ChangeView) poll() templ.Attributes {
+	if !v.live() {
+		return nil
+	}
+	every := "every 2s"
+	if v.readingBack() {
+		every = "every 10s"
+	}
+	return templ.Attributes{
+		"hx-get":        v.url("progress") + "?was=" + v.HeadKey(),
+		"hx-trigger":    every,
+		"hx-swap":       "outerHTML",
+		"hx-status:4xx": "swap:none",
+		"hx-status:5xx": "swap:none",
+	}
+}
+
+// decided is how many of the servers to send have an outcome.
+func (v ChangeView) decided() int64 { return max(v.Change.ToSend-v.Tally.open(), 0) }
+
+func (v ChangeView) slices() []Slice {
+	t := v.Tally
+	return []Slice{
+		{"ok", t.Confirmed, v.T("Read back as wanted")},
+		{"info", t.unseen(), v.T("Accepted, not seen yet")},
+		{"warn", t.Otherwise, v.T("Accepted, HSS shows otherwise")},
+		{"bad", t.of(wtp.TargetRefused), v.T("Refused")},
+		{"unk", t.of(wtp.TargetUnknown) + t.of(wtp.TargetUnclear), v.T("Unknown")},
+		{"acc", t.of(wtp.TargetSending), v.T("In progress")},
+		{"faint", t.of(wtp.TargetWaiting), v.T("Waiting")},
+		{"idle", t.of(wtp.TargetStopped), v.T("Stopped, not sent")},
+		{"faint", t.of(wtp.TargetSkipped), v.T("Skipped")},
+	}
+}
+
+func (v ChangeView) ofText() string {
+	return v.N(v.Change.ToSend, "of %d server", "of %d servers")
+}
+
+func (v ChangeView) soFarText() string {
+	if v.Change.StartedAt == 0 {
+		return v.T("Not started yet")
+	}
+	return v.T("%s so far", v.Took(v.Now.Sub(v.Change.StartedAt.Time())))
+}
+
+func (v ChangeView) leftText() string {
+	return v.T("%s left", v.about(calls(v.Tally.open()), v.CallsPerMinute))
+}
+
+func (v ChangeView) tookText() string {
+	if v.Change.FinishedAt == 0 || v.Change.StartedAt == 0 {
+		return ""
+	}
+	return v.Took(v.Change.FinishedAt.Sub(v.Change.StartedAt))
+}
+
+// sayText changes only when there is something to announce: the start, each
+// quarter, the first trouble, and the end.
+func (v ChangeView) sayText() string {
+	trouble := v.failed()+v.unknown() > 0
+	switch {
+	case v.Change.State.Over():
+		return v.T("Finished. %d read back as wanted, %d accepted and not seen yet, %d refused, %d unknown.", v.Tally.Confirmed, v.Tally.unseen()+v.Tally.Otherwise, v.failed(), v.unknown())
+	case v.Change.State == wtp.Queued:
+		return v.T("Waiting for its turn.")
+	case trouble:
+		return v.T("%d percent done, with problems.", percent(v.decided(), v.Change.ToSend)/25*25)
+	}
+	return v.T("%d percent done.", percent(v.decided(), v.Change.ToSend)/25*25)
+}
+
+func (v ChangeView) stopText() string {
+	waiting := v.Tally.of(wtp.TargetWaiting)
+	return v.N(waiting, "Calls in flight finish and are recorded. %d server is not sent and stays as it is. What HSS accepted stays.", "Calls in flight finish and are recorded. %d servers are not sent and stay as they are. What HSS accepted stays.")
+}
+
+func (v ChangeView) stoppedText() string {
+	n := v.Tally.of(wtp.TargetStopped)
+	if v.Change.StoppedByName != "" {
+		return v.N(n, "%s stopped this change. %d server was not sent.", "%s stopped this change. %d servers were not sent.", v.Change.StoppedByName, n)
+	}
+	return v.N(n, "The console stopped this change. %d server was not sent.", "The console stopped this change. %d servers were not sent.")
+}
+
+// stopWhy is the catalogue text that the console gave for stopping by itself.
+func (v ChangeView) stopWhy() string {
+	if v.Change.StopWhy == "" {
+		return ""
+	}
+	return v.Say(wtp.Text{ID: v.Change.StopWhy})
+}
+
+func (v ChangeView) sentAt(c wtp.Call) string {
+	return v.local(c.SentAt).Format(time.TimeOnly)
+}
+
+func (v ChangeView) callTook(c wtp.Call) string {
+	if c.EndedAt == 0 {
+		return ""
+	}
+	return v.Took(c.EndedAt.Sub(c.SentAt))
+}
+
+func (v ChangeView) batchNo(id int64) string {
+	for _, b := range v.Batches {
+		if b.ID == id {
+			return strconv.FormatInt(b.No, 10)
+		}
+	}
+	return ""
+}
+
+// selectedBy says how the servers were chosen.
+func (v ChangeView) selectedBy() string {
+	if v.Change.Selection == "" {
+		return v.T("Ticked one by one")
+	}
+	return v.Change.Selection
+}
+
+func (v ChangeView) backupLabels() map[string]string {
+	return map[string]string{"host_id": v.T("Host ID"), "ip": v.T("IP address"), "port": v.T("Port"), "dir": v.T("Directory")}
+}

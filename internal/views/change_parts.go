@@ -1,0 +1,296 @@
+package views
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"wtp-console/internal/wtp"
+)
+
+type tab struct {
+	key, label string
+	n          int64
+}
+
+func (t tab) id() string {
+	if t.key == "" {
+		return "all"
+	}
+	return t.key
+}
+
+// tabs are the parts of the list of targets: all, and each that isn't empty.
+func (v ChangeView) tabs() []tab {
+	t := v.Tally
+	all := []tab{
+		{"", v.T("All"), t.total()},
+		{"confirmed", v.T("Succeeded"), t.Confirmed},
+		{string(wtp.TargetAccepted), v.T("Accepted, not confirmed"), t.of(wtp.TargetAccepted) - t.Confirmed},
+	}
+	for _, o := range wtp.Outcomes() {
+		if o != wtp.TargetAccepted && o != wtp.TargetPlanned {
+			all = append(all, tab{string(o), outcomeStatus(v.Page, o, false).text, t.of(o)})
+		}
+	}
+	var shown []tab
+	for _, x := range all {
+		if x.n > 0 || x.key == "" || x.key == v.Tab {
+			shown = append(shown, x)
+		}
+	}
+	return shown
+}
+
+// place is the query of this page with other values of some parameters.
+func (v ChangeView) place(outcome string, why wtp.Why, after, callsAfter int64) string {
+	q := url.Values{}
+	if outcome != "" {
+		q.Set("outcome", outcome)
+	}
+	if why != "" {
+		q.Set("why", string(why))
+	}
+	if after > 0 {
+		q.Set("after", strconv.FormatInt(after, 10))
+	}
+	if callsAfter > 0 {
+		q.Set("calls", strconv.FormatInt(callsAfter, 10))
+	}
+	return withQuery(v.url(), q.Encode())
+}
+
+func (v ChangeView) tabURL(outcome string, why wtp.Why, after int64) string {
+	return v.place(outcome, why, after, v.CallsAfter) + "#servers"
+}
+
+func (v ChangeView) listed() int64 {
+	for _, t := range v.tabs() {
+		if t.key == v.Tab {
+			return t.n
+		}
+	}
+	return 0
+}
+
+func (v ChangeView) targetPager() PagerView {
+	pv := PagerView{Text: v.T("%d of %d", len(v.Targets), v.listed())}
+	if v.Why != "" {
+		pv.Text = v.N(int64(len(v.Targets)), "%d shown", "%d shown")
+	}
+	if v.After > 0 {
+		pv.First = v.tabURL(v.Tab, v.Why, 0)
+	}
+	if v.Next > 0 {
+		pv.Next = v.tabURL(v.Tab, v.Why, v.Next)
+	}
+	return pv
+}
+
+func (v ChangeView) callPager() PagerView {
+	pv := PagerView{Text: v.N(int64(len(v.Calls)), "%d shown", "%d shown")}
+	if v.CallsAfter > 0 {
+		pv.First = v.place(v.Tab, v.Why, v.After, 0) + "#calls"
+	}
+	if v.CallsNext > 0 {
+		pv.Next = v.place(v.Tab, v.Why, v.After, v.CallsNext) + "#calls"
+	}
+	return pv
+}
+
+// whyText is what happened to a target, beyond its outcome.
+func (v ChangeView) whyText(t wtp.Target) string {
+	switch {
+	case t.Outcome == wtp.TargetSkipped && t.Why != "":
+		return v.Say(t.Why.Reason())
+	case t.Code != "" || t.Message != "":
+		return strings.TrimSpace(t.Code + " " + t.Message)
+	case t.Outcome == wtp.TargetAccepted && t.SeenAt != 0 && !t.Confirmed():
+		return v.T("HSS accepted it, but shows otherwise.")
+	case t.Outcome == wtp.TargetAccepted && t.SeenAt == 0:
+		return v.T("HSS accepted it.")
+	case t.Outcome == wtp.TargetUnclear:
+		return v.T("No clear answer; it is being read back.")
+	case t.Outcome == wtp.TargetUnknown:
+		return v.T("No clear answer, and reading back did not settle it.")
+	case t.Outcome == wtp.TargetStopped:
+		return v.T("Never sent.")
+	}
+	return ""
+}
+
+// callStatus is how a call ended.
+func (v ChangeView) callStatus(c wtp.Call) status {
+	s := status{"bad", "x", c.Class}
+	switch c.Class {
+	case "":
+		return status{"info", "loader-2", v.T("Waiting for the answer")}
+	case "ok":
+		s = status{"quiet", "check", v.T("Accepted")}
+	case "refused":
+		s.text = v.T("Refused")
+	case "unclear":
+		s = status{"unk", "help-circle", v.T("No clear answer")}
+	case "throttled":
+		s = status{"warn", "clock", v.T("Too many calls, sent again later")}
+	case "not_signed_in":
+		s.text = v.T("Credential not accepted")
+	case "key_locked":
+		s.text = v.T("Access key locked")
+	case "clock":
+		s.text = v.T("Clock is off")
+	case "no_permission":
+		s.text = v.T("No permission")
+	case "not_in_region":
+		s.text = v.T("Not in this region")
+	case "not_sent":
+		s = status{"warn", "x", v.T("Not sent")}
+	}
+	if c.Status != 0 {
+		s.text = strconv.FormatInt(c.Status, 10) + " · " + s.text
+	}
+	return s
+}
+
+func (v ChangeView) updatedText() string { return v.Now.In(v.zone()).Format(time.TimeOnly) }
+
+func (p Page) zone() *time.Location {
+	if p.Zone == nil {
+		return time.UTC
+	}
+	return p.Zone
+}
+
+func (v ChangeView) backupSays() string {
+	switch v.Backup.Status {
+	case wtp.BackupRunning:
+		return v.T("HSS shows that it runs.")
+	case wtp.BackupStarting:
+		return v.T("HSS is starting it. This page follows it until it runs or fails.")
+	case wtp.BackupNotStarted:
+		return v.T("HSS has not started it yet. This page follows it until it runs or fails.")
+	case wtp.BackupFailed:
+		return v.T("It failed to start. Check that the agent is online, the port is free, and the directory exists and can be written.")
+	}
+	return ""
+}
+
+// trouble is one line of the list of problems.
+type trouble struct{ kind, icon, text, note, count, tab string }
+
+func (v ChangeView) troubles() []trouble {
+	var s []trouble
+	add := func(n int64, kind, icon, text, note, key string) {
+		if n > 0 {
+			s = append(s, trouble{kind, icon, text, note, v.N(n, "%d server", "%d servers"), key})
+		}
+	}
+	for _, p := range v.Problems {
+		text := strings.TrimSpace(p.Code + " " + p.Message)
+		if text == "" {
+			text = v.T("HSS refused it without a reason")
+		}
+		count := v.N(p.N, "%d server", "%d servers")
+		if p.AtLeast {
+			count = v.N(p.N, "at least %d server", "at least %d servers")
+		}
+		s = append(s, trouble{"bad", "x", text, v.T("HSS refused this server on its own."), count, string(wtp.TargetRefused)})
+	}
+	add(v.Tally.of(wtp.TargetUnknown), "unk", "help-circle", v.T("HSS did not answer clearly, and reading back did not settle it"), v.T("It may have worked. Look at the server in HSS before trying again."), string(wtp.TargetUnknown))
+	add(v.Tally.of(wtp.TargetUnclear), "unk", "zoom-question", v.T("No clear answer from HSS yet"), v.T("It may have worked. The console reads these servers back before anything is sent again."), string(wtp.TargetUnclear))
+	add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console reads again at 1, 5, 20 and 30 minutes after the end."), string(wtp.TargetAccepted))
+	return s
+}
+
+func (v ChangeView) troubleCount() string {
+	n := v.failed() + v.unknown() + v.Tally.of(wtp.TargetUnclear) + v.Tally.Otherwise
+	return v.N(n, "%d server", "%d servers")
+}
+
+func troubleID(i int) string { return "problem-" + strconv.Itoa(i) }
+
+// maxTiles is how many batches are drawn one by one; above, a tile is ten.
+const maxTiles = 120
+
+type batchTileView struct {
+	no                 int64
+	class, icon, title string
+}
+
+func (v ChangeView) batchText() string {
+	var done, all int64
+	for _, b := range v.Batches {
+		switch b.State {
+		case wtp.BatchSplit:
+			continue
+		case wtp.BatchWaiting, wtp.BatchSending, wtp.BatchUnclear:
+		default:
+			done++
+		}
+		all++
+	}
+	return v.N(all, "%d of %d done", "%d of %d done", done, all)
+}
+
+func (v ChangeView) tiles() []batchTileView {
+	var tiles []batchTileView
+	if len(v.Batches) <= maxTiles {
+		for _, b := range v.Batches {
+			class, icon, word := v.batchStatus(b.State)
+			tiles = append(tiles, batchTileView{b.No, class, icon, v.T("Batch %s: %s, %d servers", strconv.FormatInt(b.No, 10), word, b.Size)})
+		}
+		return tiles
+	}
+	for at := 0; at < len(v.Batches); at += 10 {
+		ten := v.Batches[at:min(at+10, len(v.Batches))]
+		worst := ten[0].State
+		for _, b := range ten {
+			if rank(b.State) > rank(worst) {
+				worst = b.State
+			}
+		}
+		class, icon, word := v.batchStatus(worst)
+		tiles = append(tiles, batchTileView{ten[0].No, class, icon, v.T("Batches %s to %s: %s", strconv.FormatInt(ten[0].No, 10), strconv.FormatInt(ten[len(ten)-1].No, 10), word)})
+	}
+	return tiles
+}
+
+// rank orders the states of batches by how much they need to be noticed.
+func rank(s wtp.BatchState) int {
+	for i, x := range []wtp.BatchState{wtp.BatchSplit, wtp.BatchAccepted, wtp.BatchStopped, wtp.BatchWaiting, wtp.BatchSending, wtp.BatchMixed, wtp.BatchUnclear, wtp.BatchUnknown, wtp.BatchRefused} {
+		if s == x {
+			return i
+		}
+	}
+	return -1
+}
+
+// batchStatus draws a batch. An accepted one is green only once all that was
+// accepted has been read back.
+func (v ChangeView) batchStatus(s wtp.BatchState) (class, icon, word string) {
+	switch s {
+	case wtp.BatchWaiting:
+		return "", "", v.T("waiting")
+	case wtp.BatchSending:
+		return "tile-run", "loader-2", v.T("in progress")
+	case wtp.BatchUnclear:
+		return "tile-unk", "zoom-question", v.T("no clear answer yet")
+	case wtp.BatchAccepted:
+		if v.Tally.of(wtp.TargetAccepted) == v.Tally.Confirmed {
+			return "tile-ok", "check", v.T("accepted and read back")
+		}
+		return "", "check", v.T("accepted")
+	case wtp.BatchRefused:
+		return "tile-bad", "x", v.T("refused")
+	case wtp.BatchSplit:
+		return "", "arrows-sort", v.T("refused as a whole, sent again in halves")
+	case wtp.BatchUnknown:
+		return "tile-unk", "help-circle", v.T("unknown")
+	case wtp.BatchMixed:
+		return "tile-unk", "list-check", v.T("settled by reading back")
+	case wtp.BatchStopped:
+		return "", "player-stop", v.T("stopped, not sent")
+	}
+	return "", "help-circle", string(s)
+}
