@@ -33,8 +33,10 @@ func exportFields() []string {
 // pretends to take its time.
 func (c *call) exportHosts() answer {
 	c.query("enterprise_project_id")
-	f := c.form(append(filterNames(), "host_id_list", "export_headers", "export_size", "offset", "limit")...)
-	narrowed := readFilter(f)
+	f := c.form("host_id", "host_id_list", "host_name", "public_ip", "private_ip", "agent_id", "os_type", "asset_value",
+		"group_name", "protect_status", "agent_status", "rasp_protect_status", "wtp_status",
+		"offset", "limit", "export_headers", "export_size")
+	narrowed := readFilter(f, "rasp_protect_status")
 	if f.has("host_id_list") {
 		narrowed.hostIDs = map[string]bool{}
 		for _, id := range f.ids("host_id_list", false, 0, 20000) {

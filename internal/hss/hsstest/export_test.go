@@ -66,10 +66,10 @@ func TestExportFiltered(t *testing.T) {
 	c.must(c.switchRasp(true, ids[0]), 200, "")
 	for filter, want := range map[string]int{
 		`"host_id_list":["` + ids[0] + `","` + ids[2] + `","unknown"]`: 2,
-		`"rasp_status":"opened"`:  1,
-		`"host_name":"web-00001"`: 10,
-		`"group_name":"none"`:     0,
-		`"export_size":4`:         4,
+		`"rasp_protect_status":"opened"`:                               1,
+		`"host_name":"web-00001"`:                                      10,
+		`"group_name":"none"`:                                          0,
+		`"export_size":4`:                                              4,
 	} {
 		if !strings.Contains(filter, "export_size") {
 			filter += `,"export_size":200000`

@@ -39,7 +39,9 @@ func (f *form) word(name string, words ...string) string {
 	return ""
 }
 
-func readFilter(r fieldReader) filter {
+// readFilter reads what the list's query and the export's body share; they
+// call the state of dynamic WTP by different names.
+func readFilter(r fieldReader, rasp string) filter {
 	return filter{
 		hostName:      r.optional("host_name", 1, 256),
 		hostID:        r.optional("host_id", 1, 64),
@@ -52,14 +54,14 @@ func readFilter(r fieldReader) filter {
 		wtpStatus: r.word("wtp_status", "opened", "opening", "open_failed",
 			"partial_protection", "protection_interruption"),
 		agentStatus: r.word("agent_status", "not_installed", "online", "offline"),
-		raspStatus:  r.word("rasp_status", Opened, Closed),
+		raspStatus:  r.word(rasp, Opened, Closed),
 	}
 }
 
 func filterNames() []string {
 	return []string{
 		"enterprise_project_id", "host_name", "host_id", "public_ip", "private_ip", "group_name", "os_type",
-		"asset_value", "protect_status", "wtp_status", "agent_status", "rasp_status",
+		"asset_value", "protect_status", "wtp_status", "agent_status", "rasp_status", "offset", "limit",
 	}
 }
 
@@ -191,8 +193,8 @@ func (c *call) one(id string, fits func(*host) bool, offset int) (page []*host, 
 
 // listProtected is ListWtpProtectHost.
 func (c *call) listProtected() answer {
-	q := c.query(append(filterNames(), "offset", "limit")...)
-	f := readFilter(q)
+	q := c.query(filterNames()...)
+	f := readFilter(q, "rasp_status")
 	offset, limit := c.page(q)
 	if q.problem != "" {
 		return c.badQuery(q)
@@ -238,14 +240,15 @@ type hostRow struct {
 // one has many more filters than these.
 func (c *call) listHosts() answer {
 	q := c.query("enterprise_project_id", "os_type", "host_status", "agent_status", "host_name", "host_id",
-		"ip_addr", "private_ip", "public_ip", "group_name", "host_id_list", "refresh", "version", "offset", "limit")
+		"ip_addr", "private_ip", "public_ip", "group_name", "asset_value", "host_id_list", "refresh", "offset", "limit")
 	f := filter{
-		hostName:  q.text("host_name", 1, 256),
-		hostID:    q.text("host_id", 1, 64),
-		publicIP:  q.text("public_ip", 1, 128),
-		privateIP: q.text("private_ip", 1, 128),
-		groupName: q.text("group_name", 1, 64),
-		osType:    q.word("os_type", "Linux", "Windows"),
+		hostName:   q.text("host_name", 1, 256),
+		hostID:     q.text("host_id", 1, 64),
+		publicIP:   q.text("public_ip", 1, 128),
+		privateIP:  q.text("private_ip", 1, 128),
+		groupName:  q.text("group_name", 1, 64),
+		osType:     q.word("os_type", "Linux", "Windows"),
+		assetValue: q.word("asset_value", "important", "common", "test"),
 		agentStatus: q.word("agent_status", "installed", "not_installed", "online", "offline",
 			"install_failed", "installing"),
 	}

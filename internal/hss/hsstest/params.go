@@ -28,7 +28,7 @@ func (c *call) query(documented ...string) *params {
 	}
 	for name, all := range values {
 		if !slices.Contains(documented, name) {
-			c.violate("query parameter %q isn't documented", name)
+			c.violate("query parameter %q isn't documented or not simulated", name)
 		}
 		if len(all) > 1 {
 			c.violate("query parameter %q is sent %d times", name, len(all))

@@ -43,6 +43,27 @@ func TestSwitchIsEmptyAndShowsLater(t *testing.T) {
 	c.clean()
 }
 
+// A call that HSS carries out late undoes what was asked since.
+func TestLateSwitchOvertakesALaterOne(t *testing.T) {
+	c := start(t, Config{ApplyDelay: time.Second})
+	ids := c.ids(1)
+	c.sim.AddFault(Fault{Kind: FaultLate, Op: OpSetRaspSwitch, Delay: time.Minute, Times: 1})
+	c.must(c.switchRasp(true, ids...), 504, "APIGW.0201")
+	c.must(c.switchRasp(false, ids...), 200, "")
+	if c.sim.Accepted(c.acc.ProjectID, ids[0]) != "opened" {
+		t.Error("the late switch isn't the last to take effect")
+	}
+	c.clock.pass(time.Minute)
+	if c.rasp(ids[0]) != "closed" {
+		t.Error("too early")
+	}
+	c.clock.pass(time.Second)
+	if c.rasp(ids[0]) != "opened" {
+		t.Error("the late switch never takes effect")
+	}
+	c.clean()
+}
+
 func TestUnfitServersRefuseTheWholeCall(t *testing.T) {
 	unfit := map[string]Server{
 		"HSS.0001": {OSType: "Windows"},

@@ -59,9 +59,9 @@ func allowList() []route {
 		write(line(OpSetRemoteBackupInfo, "POST", p+"wtp/{host_id}/set-remote-backup", (*call).setRemoteBackup)),
 		line(OpShowRemoteBackupHostInfo, "GET", p+"wtp/{host_id}/backup-host", (*call).showRemoteBackup),
 		regional(line(OpListHostStatus, "GET", p+"host-management/hosts", (*call).listHosts)),
-		regional(line(OpExportWebTamperHost, "POST", p+"webtamper/host/export", (*call).exportHosts)),
-		line(OpShowExportTask, "GET", p+"export-task/{task_id}", (*call).showExportTask),
-		line(OpDownloadExport, "GET", p+"download/{file_id}", (*call).downloadExport),
+		line(OpExportWebTamperHost, "POST", p+"webtamper/host/export", (*call).exportHosts),
+		regional(line(OpShowExportTask, "GET", p+"export-task/{task_id}", (*call).showExportTask)),
+		regional(line(OpDownloadExport, "GET", p+"download/{file_id}", (*call).downloadExport)),
 	}
 }
 
