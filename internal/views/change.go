@@ -320,9 +320,9 @@ func (v ChangeView) batchNo(id int64) string {
 // selectedBy says how the servers were chosen.
 func (v ChangeView) selectedBy() string {
 	if v.Change.Selection == "" {
-		return v.T("Ticked one by one")
+		return v.T("Chosen in the list of servers")
 	}
-	return v.Change.Selection
+	return v.describe(v.Change.Selection)
 }
 
 func (v ChangeView) backupLabels() map[string]string {

@@ -36,7 +36,7 @@ func (f ChangeFilter) Values() url.Values {
 }
 
 // ChangeKinds are the words of the filter by kind.
-func ChangeKinds() []string { return []string{"enable", "disable", "backup_server"} }
+func ChangeKinds() []string { return []string{string(wtp.DynamicWTP), string(wtp.BackupHost)} }
 
 // ChangeOutcomes are the words of the filter by outcome.
 func ChangeOutcomes() []string { return []string{"running", "failed", "unknown"} }
@@ -164,11 +164,9 @@ func (v ChangesView) when() facet {
 
 func (p Page) changeKindName(word string) string {
 	switch word {
-	case "enable":
-		return p.T("Turned on")
-	case "disable":
-		return p.T("Turned off")
-	case "backup_server":
+	case string(wtp.DynamicWTP):
+		return p.T("Dynamic WTP")
+	case string(wtp.BackupHost):
 		return p.T("Backup server")
 	}
 	return word

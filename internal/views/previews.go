@@ -341,7 +341,7 @@ func (v PreviewView) nothingText() string {
 
 func (v PreviewView) buttonText() string {
 	if v.Plan.Direction == wtp.Enable {
-		return v.N(v.Plan.ToSend, "Turn on on %d server", "Turn on on %d servers")
+		return v.N(v.Plan.ToSend, "Turn on dynamic WTP on %d server", "Turn on dynamic WTP on %d servers")
 	}
 	return v.N(v.Plan.ToSend, "Turn off on %d server", "Turn off on %d servers")
 }

@@ -425,3 +425,28 @@ func sortState(on bool, state string) templ.Attributes {
 	}
 	return templ.Attributes{"aria-sort": state}
 }
+
+// describe says in words what a filter kept as a query string asks for.
+func (p Page) describe(query string) string {
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return query
+	}
+	f, err := wtp.ParseServerFilter(q)
+	if err != nil {
+		return query
+	}
+	var parts []string
+	if f.Query != "" {
+		parts = append(parts, p.T("name, ID or IP has “%s”", f.Query))
+	}
+	for _, x := range (ServersView{Page: p, Filter: f}).facets() {
+		if x.chosen() != "" {
+			parts = append(parts, p.T("%s: %s", x.label, x.chosen()))
+		}
+	}
+	if len(parts) == 0 {
+		return p.T("All servers")
+	}
+	return strings.Join(parts, "; ")
+}

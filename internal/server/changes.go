@@ -1,0 +1,234 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"wtp-console/internal/db"
+	"wtp-console/internal/views"
+	"wtp-console/internal/wtp"
+)
+
+const (
+	// stripBatches is how many batches the strip of a change reads at most.
+	stripBatches = 1200
+	// problemRows is how many refused servers are grouped by what HSS said.
+	problemRows = 200
+	// unseenRows is up to how many accepted servers it is told apart whether
+	// HSS was seen to show otherwise.
+	unseenRows = 1000
+)
+
+func tally(c db.Counts) views.Tally {
+	return views.Tally{Outcome: c.Outcome, Confirmed: c.Confirmed}
+}
+
+// showChange shows one change with its servers and calls.
+func (s *Server) showChange(r *request) error {
+	v, err := s.changeView(r)
+	if err != nil {
+		return err
+	}
+	q := r.Request.URL.Query()
+	if err := s.fillTargets(r, &v, q); err != nil {
+		return err
+	}
+	if err := s.fillCalls(r, &v, q); err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if len(v.Faults) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return r.show(status, views.ChangePage(v))
+}
+
+// swapProgress is what the page of a change asks for while it is under way. It
+// reads kept counters, never the targets one by one.
+func (s *Server) swapProgress(r *request) error {
+	v, err := s.changeView(r)
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, views.ChangeParts(v, r.Query("was") != v.HeadKey()))
+}
+
+// changeView loads what the progress, head and record of a change show.
+func (s *Server) changeView(r *request) (views.ChangeView, error) {
+	number, err := r.number("number")
+	if err != nil {
+		return views.ChangeView{}, err
+	}
+	c, err := s.Store.Change(r.ctx(), r.project.ID, number)
+	if err != nil {
+		return views.ChangeView{}, err
+	}
+	title := "#" + strconv.FormatInt(c.Number, 10)
+	p, err := r.page("changes", title, views.Crumb{Text: r.printer().T("Changes"), Href: "/p/" + url.PathEscape(r.project.Slug) + "/changes"}, views.Crumb{Text: title})
+	if err != nil {
+		return views.ChangeView{}, err
+	}
+	v := views.ChangeView{Page: p, Change: c}
+	counts, err := s.Store.ChangeCounts(r.ctx(), c.ID)
+	if err != nil {
+		return v, err
+	}
+	v.Tally = tally(counts)
+	if v.Batches, err = s.Store.Batches(r.ctx(), c.ID, 0, stripBatches); err != nil {
+		return v, err
+	}
+	if v.CallsPerMinute, err = s.callsPerMinute(r); err != nil {
+		return v, err
+	}
+	if err := s.fillProblems(r, &v); err != nil {
+		return v, err
+	}
+	if c.Kind == wtp.BackupHost {
+		return v, s.fillBackup(r, &v)
+	}
+	return v, nil
+}
+
+// fillProblems groups the refused servers by what HSS said of them, and counts
+// the accepted ones that a reading showed otherwise.
+func (s *Server) fillProblems(r *request, v *views.ChangeView) error {
+	refused := v.Tally.Outcome[wtp.TargetRefused]
+	if refused > 0 {
+		rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: wtp.TargetRefused, Limit: problemRows})
+		if err != nil {
+			return err
+		}
+		v.Problems = groupProblems(rows, refused > int64(len(rows)))
+	}
+	unconfirmed := v.Tally.Outcome[wtp.TargetAccepted] - v.Tally.Confirmed
+	if !v.Change.State.Over() || unconfirmed == 0 || unconfirmed > unseenRows {
+		return nil
+	}
+	no := false
+	rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: wtp.TargetAccepted, Confirmed: &no, Limit: unseenRows})
+	for _, t := range rows {
+		if t.SeenAt != 0 && !t.Confirmed() {
+			v.Tally.Otherwise++
+		}
+	}
+	return err
+}
+
+func groupProblems(rows []wtp.Target, more bool) []views.Problem {
+	var problems []views.Problem
+	at := map[[2]string]int{}
+	for _, t := range rows {
+		key := [2]string{t.Code, t.Message}
+		i, ok := at[key]
+		if !ok {
+			i = len(problems)
+			at[key] = i
+			problems = append(problems, views.Problem{Outcome: t.Outcome, Code: t.Code, Message: t.Message, AtLeast: more})
+		}
+		problems[i].N++
+	}
+	return problems
+}
+
+// fillBackup loads the configuration before and after a change of a backup
+// server, and the server as HSS shows it now.
+func (s *Server) fillBackup(r *request, v *views.ChangeView) error {
+	var to, from wtp.BackupConfig
+	if err := json.Unmarshal([]byte(v.Change.BackupAfter), &to); err != nil {
+		return err
+	}
+	var before *wtp.BackupServer
+	if v.Change.BackupBefore != "" {
+		if err := json.Unmarshal([]byte(v.Change.BackupBefore), &from); err != nil {
+			return err
+		}
+		before = &wtp.BackupServer{HostID: from.HostID, Name: from.Name, IP: from.IP, Port: from.Port, Dir: from.Dir}
+	}
+	v.Diff = wtp.DiffBackup(before, to)
+	now, err := s.Store.BackupServer(r.ctx(), r.project.ID, to.HostID)
+	if errors.Is(err, wtp.ErrNotFound) {
+		return nil // not read yet, or removed since
+	}
+	v.Backup = &now
+	return err
+}
+
+// fillTargets loads one page of the servers of a change. A word that the
+// console doesn't know shows none.
+func (s *Server) fillTargets(r *request, v *views.ChangeView, q url.Values) error {
+	if v.Change.Kind == wtp.BackupHost {
+		return nil
+	}
+	var bad wtp.Invalid
+	v.Tab = q.Get("outcome")
+	outcome, confirmed, ok := views.ChangeTab(v.Tab)
+	if !ok {
+		bad.Add("outcome", "%q is not an outcome the console knows.", v.Tab)
+		v.Tab = ""
+	}
+	v.Why = wtp.Why(q.Get("why"))
+	if v.Why != "" && v.Why.Reason().ID == "" {
+		bad.Add("why", "%q is not a reason the console knows.", string(v.Why))
+		v.Why = ""
+	}
+	var badPlace wtp.Invalid
+	var err error
+	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
+		bad = append(bad, badPlace...)
+	}
+	if len(bad) > 0 {
+		v.Faults = bad
+		return nil
+	}
+	v.Targets, err = s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Confirmed: confirmed, Why: v.Why, After: v.After, Limit: listRows + 1})
+	v.Targets, v.Next = cutTargets(v.Targets)
+	return err
+}
+
+func (s *Server) fillCalls(r *request, v *views.ChangeView, q url.Values) error {
+	after, err := optionalNumber("calls", q.Get("calls"))
+	if err != nil {
+		var bad wtp.Invalid
+		if errors.As(err, &bad) {
+			v.Faults = append(v.Faults, bad...)
+			return nil
+		}
+		return err
+	}
+	v.CallsAfter = after
+	v.Calls, err = s.Store.Calls(r.ctx(), v.Change.ID, after, listRows+1)
+	if len(v.Calls) > listRows {
+		v.Calls = v.Calls[:listRows]
+		v.CallsNext = v.Calls[listRows-1].ID
+	}
+	return err
+}
+
+// stopChange asks for a change to send nothing more.
+func (s *Server) stopChange(r *request) error {
+	number, err := r.number("number")
+	if err != nil {
+		return err
+	}
+	err = s.Store.StopChange(r.ctx(), r.actor(), r.project.ID, number)
+	switch {
+	case err == nil:
+		s.Wake()
+		r.flash("info", r.printer().T("Stopping. What was sent already finishes and is recorded."))
+	case errors.Is(err, wtp.ErrConflict):
+		c, readErr := s.Store.Change(r.ctx(), r.project.ID, number)
+		if readErr != nil {
+			return readErr
+		}
+		if !c.State.Over() {
+			return err
+		}
+		r.flash("warn", r.printer().T("This change was over already. Nothing was stopped."))
+	default:
+		return err
+	}
+	return r.see(views.ChangeURL(r.project.Slug, number))
+}

@@ -1,0 +1,330 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wtp-console/internal/db"
+	"wtp-console/internal/views"
+	"wtp-console/internal/wtp"
+)
+
+const (
+	// planFor is how long a preview may be confirmed.
+	planFor = 10 * time.Minute
+	// listRows is how many rows a page of targets or calls holds.
+	listRows = 50
+	// defaultCallsPerMinute is what HSS allows each user for one API.
+	defaultCallsPerMinute = 5
+)
+
+// planChange plans a change of the reader's selection, or of the one server
+// that the form names, and leads to its preview. Nothing is sent.
+func (s *Server) planChange(r *request) error {
+	form, err := r.form()
+	if err != nil {
+		return err
+	}
+	q, bad := listQuery(form)
+	if err := s.keepTicks(r, form); err != nil {
+		return err
+	}
+	direction, err := wtp.ParseDirection(form["direction"])
+	if err != nil && !errors.As(err, &bad) {
+		return err
+	}
+	from := db.PlanSource{Selection: true}
+	if only := form["only"]; len(only) > 0 {
+		from = db.PlanSource{HostIDs: only}
+	}
+	if len(bad) == 0 && from.Selection {
+		n, err := s.Store.SelectionCount(r.ctx(), r.user.ID, r.project.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			bad.Add("host", "Select at least one server first. Nothing was planned.")
+		}
+	}
+	if len(bad) > 0 {
+		return s.answerServers(r, q, bad)
+	}
+	plan, err := s.Store.PlanDynamicWTP(r.ctx(), r.actor(), r.project.ID, direction, from, planFor)
+	if errors.As(err, &bad) {
+		return s.answerServers(r, q, bad)
+	}
+	if err != nil {
+		return err
+	}
+	return r.see(previewPath(r, plan.UID))
+}
+
+func previewPath(r *request, uid string) string {
+	return "/p/" + url.PathEscape(r.project.Slug) + "/previews/" + url.PathEscape(uid)
+}
+
+// showPreview shows a plan. One that was confirmed leads to its change.
+func (s *Server) showPreview(r *request) error {
+	plan, err := s.plan(r)
+	if err != nil {
+		return err
+	}
+	if plan.Number > 0 {
+		return r.see(views.ChangeURL(r.project.Slug, plan.Number))
+	}
+	v, err := s.previewView(r, plan, r.Request.URL.Query())
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if len(v.Faults) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return r.show(status, views.PreviewPage(v))
+}
+
+// plan is the plan that the address names.
+func (s *Server) plan(r *request) (wtp.Change, error) {
+	plan, err := s.Store.Plan(r.ctx(), r.project.ID, r.Param("uid"))
+	if err == nil && plan.Kind != wtp.DynamicWTP {
+		return plan, wtp.ErrNotFound
+	}
+	return plan, err
+}
+
+func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.PreviewView, error) {
+	title := r.printer().T("Preview")
+	p, err := r.page("servers", title, views.Crumb{Text: r.printer().T("Servers"), Href: backToList(r, nil)}, views.Crumb{Text: title})
+	if err != nil {
+		return views.PreviewView{}, err
+	}
+	v := views.PreviewView{Page: p, Plan: plan}
+	if v.Counts, err = s.planCounts(r, plan); err != nil {
+		return v, err
+	}
+	if err := s.fillPreviewList(r, &v, q); err != nil {
+		return v, err
+	}
+	if v.CallsPerMinute, err = s.callsPerMinute(r); err != nil {
+		return v, err
+	}
+	if v.Ahead, err = s.ahead(r, p); err != nil {
+		return v, err
+	}
+	groups, err := s.Store.Groups(r.ctx(), []int64{r.project.ID})
+	if err != nil {
+		return v, err
+	}
+	for _, g := range groups {
+		v.On += g.On
+		v.Can += g.On + g.Off
+	}
+	return v, nil
+}
+
+func (s *Server) planCounts(r *request, plan wtp.Change) ([]views.PlanCount, error) {
+	rows, err := s.Store.PlanCounts(r.ctx(), plan.ID)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]views.PlanCount, len(rows))
+	for i, row := range rows {
+		counts[i] = views.PlanCount{Bucket: row.Bucket, Why: row.Why, N: row.N}
+	}
+	return counts, nil
+}
+
+// fillPreviewList loads the servers of one bucket. An unknown bucket or reason
+// shows none.
+func (s *Server) fillPreviewList(r *request, v *views.PreviewView, q url.Values) error {
+	var bad wtp.Invalid
+	v.Bucket = wtp.Bucket(q.Get("bucket"))
+	if v.Bucket == "" {
+		v.Bucket = views.FirstBucket(v.Counts)
+	} else if !slices.Contains(wtp.Buckets(), v.Bucket) {
+		bad.Add("bucket", "%q is not a part of a preview.", string(v.Bucket))
+		v.Bucket = ""
+	}
+	v.Why = wtp.Why(q.Get("why"))
+	if v.Why != "" && v.Why.Reason().ID == "" {
+		bad.Add("why", "%q is not a reason the console knows.", string(v.Why))
+		v.Why = ""
+	}
+	var err error
+	var badPlace wtp.Invalid
+	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
+		bad = append(bad, badPlace...)
+	}
+	if len(bad) > 0 {
+		v.Faults = bad
+		return nil
+	}
+	v.Targets, err = s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Plan.ID, Bucket: v.Bucket, Why: v.Why, After: v.After, Limit: listRows + 1})
+	v.Targets, v.Next = cutTargets(v.Targets)
+	return err
+}
+
+// cutTargets keeps one page of rows; next is where the page after it begins, 0
+// if there is none.
+func cutTargets(rows []wtp.Target) (page []wtp.Target, next int64) {
+	if len(rows) <= listRows {
+		return rows, 0
+	}
+	return rows[:listRows], rows[listRows-1].Seq
+}
+
+// callsPerMinute is the budget of each credential for one API.
+func (s *Server) callsPerMinute(r *request) (int64, error) {
+	text, err := s.Store.Setting(r.ctx(), "calls_per_minute")
+	if err != nil {
+		return 0, err
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+		return n, nil
+	}
+	return defaultCallsPerMinute, nil
+}
+
+// ahead are the open changes that share this project's budget.
+func (s *Server) ahead(r *request, p views.Page) ([]views.AheadChange, error) {
+	open, err := s.Store.OpenChanges(r.ctx(), 0)
+	if err != nil {
+		return nil, err
+	}
+	var out []views.AheadChange
+	for _, c := range open {
+		shared := slices.ContainsFunc(p.Projects, func(x wtp.Project) bool {
+			return x.ID == c.ProjectID && x.CredentialID == r.project.CredentialID
+		})
+		if !shared {
+			continue
+		}
+		left := c.Counts.Of(wtp.TargetWaiting) + c.Counts.Of(wtp.TargetSending) + c.Counts.Of(wtp.TargetUnclear)
+		out = append(out, views.AheadChange{
+			Title: c.ProjectName + " #" + strconv.FormatInt(c.Number, 10),
+			Href:  views.ChangeURL(c.ProjectSlug, c.Number),
+			Calls: (left + wtp.MaxHosts - 1) / wtp.MaxHosts,
+		})
+	}
+	return out, nil
+}
+
+// confirmChange confirms a plan as it was shown, and leads to its change.
+func (s *Server) confirmChange(r *request) error {
+	plan, err := s.plan(r)
+	if err != nil {
+		return err
+	}
+	if plan.Number > 0 {
+		return s.alreadyConfirmed(r, plan)
+	}
+	form, err := r.form()
+	if err != nil {
+		return err
+	}
+	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm")}
+	bad, err := s.checkConfirm(r, plan, typed)
+	if err != nil {
+		return err
+	}
+	if len(bad) == 0 {
+		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket)})
+		if err == nil {
+			s.Wake()
+			return r.see(views.ChangeURL(r.project.Slug, change.Number))
+		}
+		if !errors.As(err, &bad) {
+			return s.answerUnconfirmed(r, plan, typed, err)
+		}
+	}
+	v, err := s.previewView(r, plan, nil)
+	if err != nil {
+		return err
+	}
+	v.Form, v.Faults = typed, bad
+	return r.show(http.StatusUnprocessableEntity, views.PreviewPage(v))
+}
+
+func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmForm) (wtp.Invalid, error) {
+	var bad wtp.Invalid
+	wtp.CheckReason(&bad, typed.Reason, typed.Ticket)
+	counts, err := s.planCounts(r, plan)
+	if err != nil {
+		return nil, err
+	}
+	var important int64
+	for _, c := range counts {
+		if c.Why == wtp.WhyImportant {
+			important += c.N
+		}
+	}
+	if want := views.TypedConfirmation(plan, important); want != "" && !strings.EqualFold(strings.Join(strings.Fields(typed.Confirm), " "), want) {
+		bad.Add("confirm", "Type “%s” exactly, to confirm how many servers lose protection.", want)
+	}
+	return bad, nil
+}
+
+// answerUnconfirmed says why a plan was not confirmed: another request was
+// faster, servers moved since, or something stands in the way.
+func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.ConfirmForm, cause error) error {
+	var moved *db.Moved
+	if errors.As(cause, &moved) {
+		v, err := s.previewView(r, moved.Change, nil)
+		if err != nil {
+			return err
+		}
+		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket} // the count is typed anew
+		v.Page.Path = previewPath(r, moved.Change.UID)
+		v.Moved = &views.MovedView{N: moved.N}
+		for _, t := range moved.Targets {
+			v.Moved.Targets = append(v.Moved.Targets, views.MovedTarget{HostID: t.HostID, Name: t.Name, From: t.From, To: t.To, Why: t.Why})
+		}
+		return r.show(http.StatusConflict, views.PreviewPage(v))
+	}
+	var refused *wtp.Refused
+	if !errors.As(cause, &refused) || !errors.Is(refused.Kind, wtp.ErrConflict) {
+		return cause
+	}
+	now, err := s.plan(r)
+	if err != nil {
+		return err
+	}
+	if now.Number > 0 {
+		return s.alreadyConfirmed(r, now)
+	}
+	v, err := s.previewView(r, now, nil)
+	if err != nil {
+		return err
+	}
+	v.Form, v.Refused = typed, v.Say(refused.Text)
+	return r.show(http.StatusConflict, views.PreviewPage(v))
+}
+
+// alreadyConfirmed leads a second confirmation to the change of the first.
+func (s *Server) alreadyConfirmed(r *request, plan wtp.Change) error {
+	r.flash("info", r.printer().T("This preview was confirmed before, by %s. It is carried out once; this is that change.", plan.ConfirmedByName))
+	return r.see(views.ChangeURL(r.project.Slug, plan.Number))
+}
+
+// dropPreview gives a plan up. The selection stays.
+func (s *Server) dropPreview(r *request) error {
+	plan, err := s.plan(r)
+	if err != nil {
+		return err
+	}
+	if plan.Number > 0 {
+		return s.alreadyConfirmed(r, plan)
+	}
+	if plan.State == wtp.Planned {
+		if err := s.Store.Drop(r.ctx(), r.actor(), r.project.ID, plan.UID); err != nil && !errors.Is(err, wtp.ErrConflict) {
+			return err
+		}
+	}
+	r.flash("info", r.printer().T("The preview was cancelled. Nothing was sent."))
+	return r.see(backToList(r, nil))
+}
