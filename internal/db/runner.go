@@ -1,0 +1,201 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"wtp-console/internal/wtp"
+)
+
+// ClaimChange gives owner the oldest change that waits to be carried out: a
+// queued one, or a running one whose lease has run out. A live lease can't be
+// claimed, not even by its owner, so one owner may carry out several changes at
+// once. Batches that the owner before left in flight become unclear. false:
+// there is none.
+func (s *Store) ClaimChange(ctx context.Context, owner string) (c wtp.Change, ok bool, err error) {
+	const query = "SELECT * FROM changes WHERE state IN ('queued', 'running') AND lease_until <= ? ORDER BY event_seq LIMIT 1"
+	now := s.Now()
+	// Looked at with the reader first: most of the time there is nothing to claim.
+	if _, err := one[wtp.Change](s.reader(ctx), query, now); err != nil {
+		if errors.Is(err, wtp.ErrNotFound) {
+			return c, false, nil
+		}
+		return c, false, fmt.Errorf("looking for a change: %w", err)
+	}
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		var err error
+		if c, err = one[wtp.Change](tx, query+s.skipLocked(), now); err != nil {
+			return err
+		}
+		c.LeaseOwner, c.LeaseUntil = owner, now.Add(s.leaseFor)
+		from := c.State
+		c.State = wtp.Running
+		if c.StartedAt == 0 {
+			c.StartedAt = now
+		}
+		if err := moveChange(tx, c.ID, []wtp.ChangeState{from}, c.State, set{"started_at", c.StartedAt}, set{"lease_owner", c.LeaseOwner}, set{"lease_until", c.LeaseUntil}); err != nil {
+			return err
+		}
+		return s.abandon(tx, c)
+	})
+	if errors.Is(err, wtp.ErrNotFound) {
+		return wtp.Change{}, false, nil
+	}
+	if err != nil {
+		return wtp.Change{}, false, fmt.Errorf("claiming a change: %w", err)
+	}
+	return c, true, nil
+}
+
+// abandon makes the batches in flight unclear: nobody waits for their answers
+// any more.
+func (s *Store) abandon(tx *gorm.DB, c wtp.Change) error {
+	left, err := many[wtp.Batch](tx, "SELECT * FROM batches WHERE change_id = ? AND state = 'sending' ORDER BY no", c.ID)
+	if err != nil {
+		return fmt.Errorf("reading batches: %w", err)
+	}
+	for _, b := range left {
+		if _, err := moveBatch(tx, b, wtp.BatchUnclear, []set{{"run_at", 0}}, wtp.TargetUnclear); err != nil {
+			return err
+		}
+	}
+	if _, err := exec(tx, "UPDATE calls SET class = 'unclear', message = ? WHERE change_id = ? AND ended_at = 0 AND class = ''",
+		"The console ended before an answer came.", c.ID); err != nil {
+		return fmt.Errorf("closing calls: %w", err)
+	}
+	return nil
+}
+
+// fence reads and locks a change if owner still has it; else wtp.ErrConflict.
+// The lease may have run out, as long as nobody else has taken the change.
+func (s *Store) fence(tx *gorm.DB, changeID int64, owner string) (wtp.Change, error) {
+	c, err := one[wtp.Change](tx, "SELECT * FROM changes WHERE id = ?"+s.forUpdate(), changeID)
+	if err != nil {
+		return c, err
+	}
+	if c.LeaseOwner != owner || owner == "" {
+		return c, fmt.Errorf("change %d is carried out by another process: %w", changeID, wtp.ErrConflict)
+	}
+	return c, nil
+}
+
+// Heartbeat keeps the lease; wtp.ErrConflict once it is lost.
+func (s *Store) Heartbeat(ctx context.Context, changeID int64, owner string) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if _, err := s.fence(tx, changeID, owner); err != nil {
+			return err
+		}
+		_, err := exec(tx, "UPDATE changes SET lease_until = ? WHERE id = ?", s.Now().Add(s.leaseFor), changeID)
+		return err
+	})
+}
+
+// ReleaseChange gives the lease back, so that the change can be claimed at
+// once. No batch of it should be in flight.
+func (s *Store) ReleaseChange(ctx context.Context, changeID int64, owner string) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		if _, err := s.fence(tx, changeID, owner); err != nil {
+			return err
+		}
+		_, err := exec(tx, "UPDATE changes SET lease_owner = '', lease_until = 0 WHERE id = ?", changeID)
+		return err
+	})
+}
+
+// NextBatch finds what to do next for a change: an unclear batch to settle or
+// the next one to send, with those of its targets that are open. Without one
+// (ok false), waitUntil says when one will be due; 0: none is left.
+func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b wtp.Batch, targets []wtp.Target, ok bool, waitUntil wtp.Instant, err error) {
+	g := s.reader(ctx)
+	c, err := one[wtp.Change](g, "SELECT * FROM changes WHERE id = ?", changeID)
+	if err != nil {
+		return b, nil, false, 0, err
+	}
+	if c.LeaseOwner != owner {
+		return b, nil, false, 0, fmt.Errorf("change %d is carried out by another process: %w", changeID, wtp.ErrConflict)
+	}
+	b, err = one[wtp.Batch](g, `SELECT * FROM batches WHERE change_id = ? AND state IN ('waiting', 'unclear')
+		ORDER BY CASE WHEN run_at <= ? THEN 0 ELSE 1 END, CASE WHEN run_at <= ? THEN 0 ELSE run_at END, CASE state WHEN 'unclear' THEN 0 ELSE 1 END, no LIMIT 1`,
+		changeID, s.Now(), s.Now())
+	if errors.Is(err, wtp.ErrNotFound) {
+		return wtp.Batch{}, nil, false, 0, nil
+	}
+	if err != nil {
+		return b, nil, false, 0, fmt.Errorf("next batch: %w", err)
+	}
+	if b.RunAt > s.Now() {
+		return wtp.Batch{}, nil, false, b.RunAt, nil
+	}
+	targets, err = many[wtp.Target](g, "SELECT * FROM targets WHERE batch_id = ? AND outcome = ? ORDER BY seq", b.ID, b.State)
+	if err != nil {
+		return b, nil, false, 0, fmt.Errorf("targets of a batch: %w", err)
+	}
+	return b, targets, true, 0, nil
+}
+
+// FinishChange ends a change: stopped if a stop was asked for, else done. While
+// targets are open it is wtp.ErrConflict. A change that is over is returned as
+// it is. The lease is given back.
+func (s *Store) FinishChange(ctx context.Context, changeID int64, owner string) (wtp.Change, error) {
+	var c wtp.Change
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		var err error
+		if c, err = s.fence(tx, changeID, owner); err != nil {
+			return err
+		}
+		open, err := openTargets(tx, changeID)
+		if err != nil {
+			return err
+		}
+		if open > 0 {
+			return fmt.Errorf("change %d has %d open targets: %w", changeID, open, wtp.ErrConflict)
+		}
+		c.LeaseOwner, c.LeaseUntil = "", 0
+		if _, err := exec(tx, "UPDATE changes SET lease_owner = '', lease_until = 0 WHERE id = ?", changeID); err != nil {
+			return fmt.Errorf("finishing: %w", err)
+		}
+		if c.State.Over() {
+			return nil
+		}
+		c, err = s.finish(tx, c)
+		return err
+	})
+	return c, err
+}
+
+// MayGoOn says whether a change may still be carried out: the person who
+// confirmed it is active and may act, the project and its credential are there.
+// If not, why is catalogue text.
+func (s *Store) MayGoOn(ctx context.Context, changeID int64) (ok bool, why string, err error) {
+	g := s.reader(ctx)
+	c, err := one[wtp.Change](g, "SELECT * FROM changes WHERE id = ?", changeID)
+	if err != nil {
+		return false, "", err
+	}
+	u, err := one[wtp.User](g, "SELECT * FROM users WHERE id = ?", c.ConfirmedBy)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+		return false, "", fmt.Errorf("who confirmed: %w", err)
+	}
+	p, err := one[wtp.Project](g, "SELECT * FROM projects WHERE id = ?", c.ProjectID)
+	if err != nil {
+		return false, "", fmt.Errorf("project of a change: %w", err)
+	}
+	k, err := one[wtp.Credential](g, "SELECT * FROM credentials WHERE id = ?", p.CredentialID)
+	if err != nil {
+		return false, "", fmt.Errorf("credential of a project: %w", err)
+	}
+	switch {
+	case u.ID == 0 || u.DisabledAt != 0:
+		return false, "The person who confirmed it was disabled.", nil
+	case !u.Role.May(wtp.Act):
+		return false, "The person who confirmed it may no longer act.", nil
+	case p.RemovedAt != 0:
+		return false, "The project was removed.", nil
+	case k.RemovedAt != 0 || k.SealedSecret == "":
+		return false, "The credential was removed.", nil
+	}
+	return true, "", nil
+}

@@ -1,0 +1,181 @@
+package db
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"wtp-console/internal/wtp"
+)
+
+// seenFor is how long after a target was decided readings are noted on it.
+const seenFor = 30 * 24 * time.Hour
+
+// readBackAfter is when a finished change is read back, counted from its end;
+// the first reading is due at once.
+func readBackAfter() []time.Duration {
+	return []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, 30 * time.Minute}
+}
+
+// noteSeen notes what the new inventory shows on the targets that were sent and
+// are not yet seen as wanted, if they were decided before the reading began. A
+// server that a later change has touched says nothing about an earlier one. It
+// returns how many are now seen as wanted.
+func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) (int64, error) {
+	const from = ` t.project_id = ? AND t.kind = 'dynamic_wtp' AND t.outcome IN ('accepted', 'unknown') AND t.seen <> t.wanted
+		AND t.decided_at < ? AND t.decided_at >= ?
+		AND s.project_id = t.project_id AND s.host_id = t.host_id AND s.dynamic <> ''
+		AND NOT EXISTS (SELECT 1 FROM targets n WHERE n.project_id = t.project_id AND n.host_id = t.host_id AND n.kind = t.kind AND n.change_id <> t.change_id
+			AND (n.outcome IN ('sending', 'unclear') OR (n.outcome IN ('accepted', 'unknown') AND n.decided_at > t.decided_at)))`
+	args := []any{project, startedAt, startedAt.Add(-seenFor)}
+	// The changes are locked in one order before their counters are.
+	if _, err := many[int64](tx, `SELECT id FROM changes WHERE project_id = ? AND id IN (SELECT change_id FROM targets
+		WHERE project_id = ? AND outcome IN ('accepted', 'unknown') AND seen <> wanted) ORDER BY id`+s.forUpdate(), project, project); err != nil {
+		return 0, fmt.Errorf("locking changes: %w", err)
+	}
+	cells, err := many[countCell](tx, `SELECT t.change_id, t.bucket, t.why, t.outcome, 0 AS confirmed, COUNT(*) AS n
+		FROM targets t, servers s WHERE`+from+` AND s.dynamic = t.wanted GROUP BY t.change_id, t.bucket, t.why, t.outcome`, args...)
+	if err != nil {
+		return 0, fmt.Errorf("noting what was seen: %w", err)
+	}
+	if _, err := exec(tx, "UPDATE targets AS t SET seen = s.dynamic, seen_at = ? FROM servers s WHERE"+from, append([]any{startedAt}, args...)...); err != nil {
+		return 0, fmt.Errorf("noting what was seen: %w", err)
+	}
+	var confirmed int64
+	for _, c := range cells {
+		confirmed += c.N
+		to := c
+		to.Confirmed = 1
+		if err := shiftCounts(tx, []countCell{c}, []countCell{to}); err != nil {
+			return 0, err
+		}
+	}
+	n, err := s.noteSeenBackups(tx, project, startedAt, backups)
+	return confirmed + n, err
+}
+
+// noteSeenBackups is noteSeen for backup servers: there are few.
+func (s *Store) noteSeenBackups(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) (int64, error) {
+	open, err := many[wtp.Target](tx, `SELECT * FROM targets WHERE project_id = ? AND kind = 'backup_server' AND outcome IN ('accepted', 'unknown') AND seen <> wanted
+		AND decided_at < ? AND decided_at >= ? ORDER BY decided_at DESC, change_id DESC`, project, startedAt, startedAt.Add(-seenFor))
+	if err != nil {
+		return 0, fmt.Errorf("reading targets: %w", err)
+	}
+	var confirmed int64
+	for _, t := range open {
+		later, err := one[int64](tx, `SELECT COUNT(*) FROM targets WHERE project_id = ? AND host_id = ? AND kind = 'backup_server' AND change_id <> ?
+			AND (outcome IN ('sending', 'unclear') OR (outcome IN ('accepted', 'unknown') AND decided_at > ?))`, project, t.HostID, t.ChangeID, t.DecidedAt)
+		if err != nil {
+			return 0, fmt.Errorf("reading targets: %w", err)
+		}
+		i := slices.IndexFunc(backups, func(b wtp.BackupServer) bool { return b.HostID == t.HostID })
+		if later > 0 || i < 0 {
+			continue
+		}
+		from := cellOf(t)
+		t.Seen = ConfigJSON(backups[i].Config())
+		if _, err := exec(tx, "UPDATE targets SET seen = ?, seen_at = ? WHERE change_id = ? AND seq = ?", t.Seen, startedAt, t.ChangeID, t.Seq); err != nil {
+			return 0, fmt.Errorf("noting what was seen: %w", err)
+		}
+		to := cellOf(t)
+		confirmed += to.Confirmed
+		if err := shiftCounts(tx, []countCell{from}, []countCell{to}); err != nil {
+			return 0, err
+		}
+	}
+	return confirmed, nil
+}
+
+// scheduleReadBacks sets when each finished change is read back next: not any
+// more once every accepted target is seen as wanted (a backup server must also
+// run or have failed), or half an hour after the change ended.
+func (s *Store) scheduleReadBacks(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) error {
+	due, err := many[wtp.Change](tx, "SELECT * FROM changes WHERE project_id = ? AND read_back_at > 0 AND finished_at > 0 AND finished_at < ? ORDER BY id"+s.forUpdate(), project, startedAt)
+	if err != nil {
+		return fmt.Errorf("changes to read back: %w", err)
+	}
+	for _, c := range due {
+		unseen, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM change_counts WHERE change_id = ? AND outcome = 'accepted' AND confirmed = 0", c.ID)
+		if err != nil {
+			return fmt.Errorf("counting targets: %w", err)
+		}
+		wait := unseen > 0
+		if c.Kind == wtp.BackupHost && !wait {
+			host, err := one[string](tx, "SELECT host_id FROM targets WHERE change_id = ? AND seq = 1", c.ID)
+			if err != nil {
+				return fmt.Errorf("reading a target: %w", err)
+			}
+			wait = slices.ContainsFunc(backups, func(b wtp.BackupServer) bool {
+				return b.HostID == host && b.Status != wtp.BackupRunning && b.Status != wtp.BackupFailed
+			})
+		}
+		var next wtp.Instant
+		if wait {
+			for _, after := range readBackAfter() {
+				if at := c.FinishedAt.Add(after); at > startedAt {
+					next = at
+					break
+				}
+			}
+		}
+		if _, err := exec(tx, "UPDATE changes SET read_back_at = ?, read_backs = read_backs + 1 WHERE id = ?", next, c.ID); err != nil {
+			return fmt.Errorf("next reading back: %w", err)
+		}
+	}
+	return nil
+}
+
+// unexplained leaves of the flips those that no change of ours accounts for: a
+// change explains one if it was sent for this server, wanted this state, and
+// had not been seen to take hold before the last reading.
+func (s *Store) unexplained(tx *gorm.DB, p wtp.Project, flips []flip) ([]flip, error) {
+	if len(flips) == 0 || p.ReadAt == 0 {
+		return nil, nil
+	}
+	pairs := make([][2]string, len(flips))
+	for i, f := range flips {
+		pairs[i] = [2]string{f.host, f.now}
+	}
+	list, err := jsonList(pairs)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := many[string](tx, "SELECT v.value ->> 0 FROM "+s.each()+` v WHERE EXISTS (SELECT 1 FROM targets t
+		WHERE t.project_id = ? AND t.host_id = v.value ->> 0 AND t.kind = 'dynamic_wtp' AND t.wanted = v.value ->> 1
+		AND t.outcome IN ('sending', 'unclear', 'accepted', 'unknown') AND (t.seen <> t.wanted OR t.seen_at > ?)
+		AND (t.decided_at = 0 OR t.decided_at >= ?))`, list, p.ID, p.ReadAt, s.Now().Add(-seenFor))
+	if err != nil {
+		return nil, fmt.Errorf("explaining differences: %w", err)
+	}
+	known := make(map[string]bool, len(ours))
+	for _, h := range ours {
+		known[h] = true
+	}
+	return slices.DeleteFunc(flips, func(f flip) bool { return known[f.host] }), nil
+}
+
+// recordOutside writes one event for all that changed outside the console, with
+// the counts and the first 100 host IDs.
+func (s *Store) recordOutside(tx *gorm.DB, p wtp.Project, outside []flip) error {
+	if len(outside) == 0 {
+		return nil
+	}
+	var on, off int64
+	hosts := make([]string, 0, min(100, len(outside)))
+	for _, f := range outside {
+		switch f.now {
+		case wtp.Opened:
+			on++
+		case wtp.Closed:
+			off++
+		}
+		if len(hosts) < 100 {
+			hosts = append(hosts, f.host)
+		}
+	}
+	_, err := s.record(tx, wtp.Actor{}, wtp.Event{Verb: "inventory.changed_outside", ProjectID: p.ID, Subject: p.Name},
+		map[string]any{"servers": len(outside), "on": on, "off": off, "host_ids": hosts})
+	return err
+}

@@ -1,0 +1,119 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gorm.io/gorm"
+
+	"wtp-console/internal/wtp"
+)
+
+// Settle decides an unclear batch by what reading back showed: seen is the state
+// by host ID (a backup server's is its ConfigJSON). Targets seen as wanted are
+// accepted. The others wait again in this same batch, as long as it was sent
+// fewer than maxAttempts times and no stop was asked for; then they are unknown.
+func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen map[string]string, maxAttempts int64) error {
+	return s.unclear(ctx, owner, batchID, func(tx *gorm.DB, c wtp.Change, b wtp.Batch) error {
+		targets, err := many[wtp.Target](tx, "SELECT * FROM targets WHERE batch_id = ? AND outcome = 'unclear' ORDER BY seq", b.ID)
+		if err != nil {
+			return fmt.Errorf("targets of a batch: %w", err)
+		}
+		rest := wtp.TargetWaiting
+		if b.Attempts >= maxAttempts || stopping(c) {
+			rest = wtp.TargetUnknown
+		}
+		// Targets that share outcome and state seen move together.
+		groups := map[settled][]int64{}
+		for _, t := range targets {
+			k := settled{to: rest}
+			if state, ok := seen[t.HostID]; ok {
+				k.seen, k.noted = clean(state, maxMessage), true
+				if state == t.Wanted {
+					k.to = wtp.TargetAccepted
+				}
+			}
+			groups[k] = append(groups[k], t.Seq)
+		}
+		for _, k := range slices.SortedFunc(maps.Keys(groups), compareSettled) {
+			if err := s.settleTargets(tx, b, k, groups[k]); err != nil {
+				return err
+			}
+		}
+		to := wtp.BatchWaiting
+		open, err := one[int64](tx, "SELECT COUNT(*) FROM targets WHERE batch_id = ? AND outcome = 'waiting'", b.ID)
+		if err != nil {
+			return fmt.Errorf("targets of a batch: %w", err)
+		}
+		if open == 0 {
+			return endBatch(tx, b)
+		}
+		return moveBatchAlone(tx, b, to, set{"run_at", 0})
+	})
+}
+
+// settled is what reading back made of a target.
+type settled struct {
+	to    wtp.Outcome
+	seen  string
+	noted bool // the reading showed the server
+}
+
+func compareSettled(a, b settled) int {
+	return slices.Compare([]string{string(a.to), a.seen}, []string{string(b.to), b.seen})
+}
+
+func (s *Store) settleTargets(tx *gorm.DB, b wtp.Batch, k settled, seqs []int64) error {
+	m := targetMove{change: b.ChangeID, from: wtp.TargetUnclear, to: k.to, where: "t.batch_id = ? AND t.seq IN ?", args: []any{b.ID, seqs}}
+	if k.to != wtp.TargetWaiting {
+		m.sets = append(m.sets, set{"decided_at", s.Now()})
+	}
+	if k.noted {
+		wanted := k.to == wtp.TargetAccepted
+		m.sets, m.seen = append(m.sets, set{"seen", k.seen}, set{"seen_at", s.Now()}), &wanted
+	}
+	if _, err := moveTargets(tx, m); err != nil {
+		return fmt.Errorf("settling batch %d: %w", b.No, err)
+	}
+	return nil
+}
+
+// SettleLater puts off settling an unclear batch, because reading back failed.
+func (s *Store) SettleLater(ctx context.Context, owner string, batchID int64, runAt wtp.Instant) error {
+	return s.unclear(ctx, owner, batchID, func(tx *gorm.DB, _ wtp.Change, b wtp.Batch) error {
+		return moved(exec(tx, "UPDATE batches SET run_at = ? WHERE id = ?", runAt, b.ID))
+	})
+}
+
+// GiveUp decides that an unclear batch can't be settled: its targets are
+// unknown.
+func (s *Store) GiveUp(ctx context.Context, owner string, batchID int64) error {
+	return s.unclear(ctx, owner, batchID, func(tx *gorm.DB, _ wtp.Change, b wtp.Batch) error {
+		_, err := moveBatch(tx, b, "", nil, wtp.TargetUnknown, set{"decided_at", s.Now()})
+		return err
+	})
+}
+
+// unclear runs fn on an unclear batch whose change owner has.
+func (s *Store) unclear(ctx context.Context, owner string, batchID int64, fn func(tx *gorm.DB, c wtp.Change, b wtp.Batch) error) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		change, err := one[int64](tx, "SELECT change_id FROM batches WHERE id = ?", batchID)
+		if err != nil {
+			return err
+		}
+		c, err := s.fence(tx, change, owner)
+		if err != nil {
+			return err
+		}
+		b, err := lockBatch(tx, batchID, c.ID)
+		if err != nil {
+			return err
+		}
+		if b.State != wtp.BatchUnclear {
+			return fmt.Errorf("batch %d is %s: %w", b.No, b.State, wtp.ErrConflict)
+		}
+		return fn(tx, c, b)
+	})
+}
