@@ -75,6 +75,7 @@ type Change struct {
 	UID             string // random; names a plan in its URL
 	ProjectID       int64
 	Number          int64 // within the project, given at confirmation; 0 while planned
+	EventSeq        int64 // of the event of its confirmation: the order across projects; 0 while planned
 	Kind            ChangeKind
 	Direction       Direction // "" for a backup server
 	State           ChangeState
