@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/mattn/go-sqlite3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -235,4 +237,28 @@ func withTimeout(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// query reads an SQLite file directly, not through the console.
+func query(t *testing.T, file, text string) [][]string {
+	t.Helper()
+	conn, err := sql.Open("sqlite3", "file:"+file+"?mode=ro")
+	require.NoError(t, err)
+	defer conn.Close()
+	rows, err := conn.Query(text)
+	require.NoError(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	var out [][]string
+	for rows.Next() {
+		row, to := make([]string, len(columns)), make([]any, len(columns))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		require.NoError(t, rows.Scan(to...))
+		out = append(out, row)
+	}
+	require.NoError(t, rows.Err())
+	return out
 }

@@ -96,6 +96,10 @@ func eachCall(do func(op string, run func(context.Context, *Client) error)) {
 		_, err := c.UpdateWebTamperRaspPath(ctx, hostB, "/opt/tomcat-9.0/bin")
 		return err
 	})
+	do(OpShowWebTamperHostPolicy, func(ctx context.Context, c *Client) error {
+		_, err := c.ShowWebTamperHostPolicy(ctx, hostB)
+		return err
+	})
 	do(OpExportWebTamperHost, func(ctx context.Context, c *Client) error {
 		_, err := c.ExportWebTamperHost(ctx, ExportRequest{HostIDs: []string{hostA}, RaspStatus: "opened", Size: 200000})
 		return err

@@ -20,6 +20,7 @@ const (
 	OpShowRemoteBackupHostInfo = "ShowRemoteBackupHostInfo"
 	OpShowWebTamperRaspPath    = "ShowWebTamperRaspPath"
 	OpUpdateWebTamperRaspPath  = "UpdateWebTamperRaspPath"
+	OpShowWebTamperHostPolicy  = "ShowWebTamperHostPolicy"
 	OpExportWebTamperHost      = "ExportWebTamperHost"
 	OpShowExportTask           = "ShowExportTask"
 	OpDownloadExport           = "ListDownloadExportedFile" // the vendor's name of DownloadExport

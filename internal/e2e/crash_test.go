@@ -1,0 +1,91 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestKillInTheMiddle kills the console with SIGKILL while 1,000 servers are
+// being switched on, starts it again on the same file, and holds what it says
+// at the end against what the simulator knows: nothing lost, nothing invented,
+// nothing sent that was not written down.
+func TestKillInTheMiddle(t *testing.T) {
+	sim := startSimulator(t, "--plain", "--servers", "1000", "--latency", "250ms")
+	env := provisioned(t, sim)
+	dir := t.TempDir()
+	c := startConsole(t, dir, env...)
+	mei := newPerson(t, c.url)
+	mei.signIn("mei", meiPassword)
+	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}}).status)
+	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
+		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
+	})
+	preview := mei.plan("web-prod", "", "enable")
+	page := mei.post(preview+"/confirm", url.Values{"reason": {"Roll-out, wave 7"}, "ticket": {"CHG-1"}})
+	require.Equal(t, http.StatusOK, page.status, page.words("main"))
+	change := page.path
+	require.Contains(t, change, "/changes/1")
+
+	// The third call is under way: two have been answered.
+	wait(t, 30*time.Second, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
+	c.kill()
+	before := sim.switches(t)
+
+	c = startConsole(t, dir, env...)
+	mei.base = c.url
+	require.Equal(t, http.StatusOK, mei.get(change).status, "a restart signs nobody out")
+	wait(t, 90*time.Second, "the change ends after the restart", func() bool {
+		return !strings.Contains(mei.raw(change+"/progress"), "hx-trigger")
+	})
+	wait(t, 60*time.Second, "all 1,000 are confirmed by reading back", func() bool {
+		return strings.Contains(mei.get(change).words("#progress"), "1,000")
+	})
+	require.Equal(t, 0, c.stop(t), "orderly stop")
+
+	var state struct {
+		Projects []struct {
+			Rasp map[string]int `json:"rasp"`
+		} `json:"projects"`
+		Violations int `json:"violations"`
+	}
+	sim.get(t, "/state?servers=false", &state)
+	require.Equal(t, 1000, state.Projects[0].Rasp["opened"], "the simulator's own state")
+	require.Zero(t, state.Violations)
+	after := sim.switches(t)
+	t.Logf("switch calls seen by the simulator: %d before the kill, %d in all", before, after)
+	require.LessOrEqual(t, after, 6, "at most the batch in flight is sent twice, and only if reading back showed it was not applied")
+
+	out := outcomes(t, filepath.Join(dir, "wtp-console.db"))
+	require.Equal(t, map[string]int{"accepted": 1000}, out)
+}
+
+// switches counts the dynamic WTP calls the simulator saw.
+func (s simulator) switches(t *testing.T) int {
+	t.Helper()
+	var state struct {
+		Requests map[string]int `json:"requests"`
+	}
+	s.get(t, "/state?servers=false", &state)
+	return state.Requests["SetRaspSwitch"]
+}
+
+// outcomes reads the targets' outcomes from the database file itself, with the
+// sqlite driver's own connection, not through the console.
+func outcomes(t *testing.T, file string) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, row := range query(t, file, `SELECT outcome, COUNT(*) FROM targets GROUP BY outcome`) {
+		var n int
+		_, err := fmt.Sscan(row[1], &n)
+		require.NoError(t, err)
+		out[row[0]] = n
+	}
+	return out
+}
