@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"wtp-console/internal/apply"
+	"wtp-console/internal/auth"
+	"wtp-console/internal/connect"
+	"wtp-console/internal/db"
+	"wtp-console/internal/i18n"
+	"wtp-console/internal/inventory"
+	"wtp-console/internal/provision"
+	"wtp-console/internal/secret"
+	"wtp-console/internal/server"
+	"wtp-console/internal/wtp"
+	"wtp-console/static"
+)
+
+// console is everything one process runs, built once.
+type console struct {
+	log    *slog.Logger
+	store  *db.Store
+	ring   *secret.Ring
+	conn   *connect.Connector
+	runner *apply.Runner
+	reader *inventory.Reader
+}
+
+// openStore opens the database that the configuration names.
+func openStore(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time) (*db.Store, error) {
+	return db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log})
+}
+
+// open builds the console over its database and key ring. A ring that can't
+// open the stored secrets is refused here, before anything is sent.
+func open(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time) (*console, error) {
+	ring, err := secret.LoadRing(c.KeyFile, true)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", c.KeyFile, err)
+	}
+	store, err := openStore(ctx, c, log, now)
+	if err != nil {
+		return nil, err
+	}
+	a := &console{log: log, store: store, ring: ring}
+	a.conn = &connect.Connector{Store: store, Ring: ring, Now: time.Now, Logger: log}
+	owner := ownerName()
+	a.reader = &inventory.Reader{Store: store, Connect: a.conn, Now: now, Logger: log, Owner: owner,
+		Wake: make(chan struct{}, 1), Every: c.ReadEvery}
+	a.runner = &apply.Runner{Store: store, Connect: a.conn, Now: now, Logger: log, Owner: owner,
+		Wake: make(chan struct{}, 1), Changed: a.reader.Poke}
+	return a, nil
+}
+
+// ownerName names this process in leases.
+func ownerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	token, _ := auth.NewToken()
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), token[:8])
+}
+
+// provisionFrom applies the provisioning file, if one is set.
+func (a *console) provisionFrom(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := provision.Load(path, os.Getenv)
+	if err != nil {
+		return err
+	}
+	return provision.Apply(ctx, a.store, a.seal, auth.NewHasher().Hash, f)
+}
+
+func (a *console) seal(context, plain string) (string, error) {
+	return a.ring.Seal(context, secret.New(plain))
+}
+
+// handler builds the web side.
+func (a *console) handler(l Listen) (http.Handler, error) {
+	zone, err := time.LoadLocation(l.TimeZone)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := i18n.Load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.New(server.Config{
+		Store: a.store, Assets: static.New(), Catalogue: catalogue, Logger: a.log, Now: time.Now,
+		Version: version, Zone: zone, TrustedProxies: l.TrustedProxies, PublicURL: l.PublicURL, SecureCookies: l.Secure(),
+		Wake: a.runner.Poke, WakeReader: a.reader.Poke, Seal: a.seal,
+		CheckCredential: a.conn.Check, ListIAMProjects: a.conn.IAMProjects, FindHosts: a.conn.FindHosts,
+		ReadBackups: a.reader.ReadBackups, ProtectedDirs: a.conn.ProtectedDirs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Handler(), nil
+}
+
+// serve answers requests and carries changes out until ctx ends, then lets
+// requests and calls in flight finish.
+func (a *console) serve(ctx context.Context, l Listen, ready func(address string)) error {
+	handler, err := a.handler(l)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", l.Address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", l.Address, err)
+	}
+	web := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute, // a test of a credential makes several calls to HSS
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		var err error
+		if l.TLSCert != "" {
+			err = web.ServeTLS(listener, l.TLSCert, l.TLSKey)
+		} else {
+			err = web.Serve(listener)
+		}
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+	g.Go(func() error { return a.runner.Run(running) })
+	g.Go(func() error { return a.reader.Run(running) })
+	g.Go(func() error {
+		<-running.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+		defer cancel()
+		return web.Shutdown(grace)
+	})
+	ready(listener.Addr().String())
+	return g.Wait()
+}
+
+// consoleActor is who the console's own acts are recorded under.
+func consoleActor(where string) wtp.Actor { return wtp.Actor{Name: "wtp-console", IP: where} }
