@@ -52,7 +52,7 @@ func testStatus(p Page, c wtp.Credential) status {
 	}
 	for _, s := range steps {
 		if s.State == "failed" {
-			return status{"bad", "x", p.Say(wtp.Text{ID: s.Name}) + p.T(": ") + p.T("failed")}
+			return status{"bad", "x", p.T("%s: %s", p.Say(wtp.Text{ID: s.Name}), p.T("failed"))}
 		}
 	}
 	return status{"ok", "check", p.T("Works")}

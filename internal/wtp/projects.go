@@ -280,3 +280,16 @@ func isLoopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
 }
+
+// ParseCallsPerMinute reads how often one API may be called with one credential
+// in a minute, 1 to 600. HSS documents 5 for one user and one address, and 600
+// for an API in all.
+func ParseCallsPerMinute(s string) (int, Invalid) {
+	var bad Invalid
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	if err != nil || n < 1 || n > 600 || strings.HasPrefix(strings.TrimSpace(s), "+") {
+		bad.Add("calls_per_minute", "Enter a whole number from 1 to 600.")
+		return 0, bad
+	}
+	return n, nil
+}

@@ -1,0 +1,69 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+
+	"wtp-console/internal/views"
+	"wtp-console/internal/wtp"
+)
+
+// callsPerMinute is the setting of how often one API is called with one
+// credential.
+const callsPerMinute = "calls_per_minute"
+
+// settingsPage is a page of the settings.
+func (r *request) settingsPage(title string, crumbs ...views.Crumb) (views.Page, error) {
+	crumbs = append([]views.Crumb{{Text: r.printer().T("Settings"), Href: "/settings"}}, crumbs...)
+	p, err := r.page("settings", title, crumbs...)
+	p.Narrow = true
+	return p, err
+}
+
+// showSettings lists projects and credentials.
+func (s *Server) showSettings(r *request) error {
+	t := r.printer()
+	p, err := r.settingsPage(t.T("Settings"), views.Crumb{Text: t.T("Projects and credentials")})
+	if err != nil {
+		return err
+	}
+	credentials, err := s.Store.Credentials(r.ctx())
+	if err != nil {
+		return err
+	}
+	return r.show(http.StatusOK, views.SettingsPage(views.SettingsView{Page: p, Credentials: credentials}))
+}
+
+func (s *Server) showLimits(r *request) error {
+	calls, err := s.callsPerMinute(r)
+	if err != nil {
+		return err
+	}
+	return r.showLimits(http.StatusOK, strconv.FormatInt(calls, 10), nil)
+}
+
+func (r *request) showLimits(status int, calls string, bad wtp.Invalid) error {
+	t := r.printer()
+	p, err := r.settingsPage(t.T("Limits"), views.Crumb{Text: t.T("Limits")})
+	if err != nil {
+		return err
+	}
+	return r.show(status, views.LimitsPage(views.LimitsView{Page: p, CallsPerMinute: calls, Bad: bad}))
+}
+
+func (s *Server) saveLimits(r *request) error {
+	form, err := r.form()
+	if err != nil {
+		return err
+	}
+	typed := form.Get(callsPerMinute)
+	n, bad := wtp.ParseCallsPerMinute(typed)
+	if bad != nil {
+		return r.showLimits(http.StatusUnprocessableEntity, typed, bad)
+	}
+	if err := s.Store.SetSetting(r.ctx(), r.actor(), callsPerMinute, strconv.Itoa(n)); err != nil {
+		return err
+	}
+	r.flash("ok", r.printer().T("The limits were saved. They hold from the next call on."))
+	return r.see("/settings/limits")
+}
