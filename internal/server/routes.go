@@ -67,6 +67,26 @@ func (s *Server) routes() []route {
 		post("/p/:project/read", wtp.Act, s.readAgain),
 
 		// Servers, selection, previews, changes.
+		get("/servers", wtp.Read, s.listServers),
+		get("/servers/list", wtp.Read, s.swapServers),
+		get("/p/:project/servers", wtp.Read, s.listServers),
+		get("/p/:project/servers/:host_id", wtp.Read, s.showServer),
+		get("/p/:project/servers/list", wtp.Read, s.swapServers),
+		post("/p/:project/selection", wtp.Act, s.changeSelection),
+		post("/p/:project/selection/bar", wtp.Act, s.swapSelection),
+		post("/p/:project/previews", wtp.Act, s.planChange),
+		get("/p/:project/previews/:uid", wtp.Read, s.showPreview),
+		post("/p/:project/previews/:uid/confirm", wtp.Act, s.confirmChange),
+		post("/p/:project/previews/:uid/drop", wtp.Act, s.dropPreview),
+		get("/changes", wtp.Read, s.listChanges),
+		get("/changes/list", wtp.Read, s.swapChanges),
+		get("/changes.csv", wtp.Read, s.exportChanges),
+		get("/p/:project/changes", wtp.Read, s.listChanges),
+		get("/p/:project/changes/list", wtp.Read, s.swapChanges),
+		get("/p/:project/changes.csv", wtp.Read, s.exportChanges),
+		get("/p/:project/changes/:number", wtp.Read, s.showChange),
+		poll("/p/:project/changes/:number/progress", wtp.Read, s.swapProgress),
+		post("/p/:project/changes/:number/stop", wtp.Act, s.stopChange),
 
 		// Backup servers, settings, people, events.
 	}
