@@ -35,28 +35,24 @@ type console struct {
 	reader *inventory.Reader
 }
 
-// openStore opens the database that the configuration names.
-func openStore(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time) (*db.Store, error) {
-	return db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log})
-}
-
-// open builds the console over its database and key ring. A ring that can't
-// open the stored secrets is refused here, before anything is sent.
+// open builds the console over its database and key ring. now is nil outside the
+// demo: the store then takes the clock that all replicas share.
 func open(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time) (*console, error) {
 	ring, err := secret.LoadRing(c.KeyFile, true)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", c.KeyFile, err)
 	}
-	store, err := openStore(ctx, c, log, now)
+	store, err := db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log})
 	if err != nil {
 		return nil, err
 	}
+	clock := func() time.Time { return store.Now().Time() }
 	a := &console{log: log, store: store, ring: ring}
 	a.conn = &connect.Connector{Store: store, Ring: ring, Now: time.Now, Logger: log}
 	owner := ownerName()
-	a.reader = &inventory.Reader{Store: store, Connect: a.conn, Now: now, Logger: log, Owner: owner,
+	a.reader = &inventory.Reader{Store: store, Connect: a.conn, Now: clock, Logger: log, Owner: owner,
 		Wake: make(chan struct{}, 1), Every: c.ReadEvery}
-	a.runner = &apply.Runner{Store: store, Connect: a.conn, Now: now, Logger: log, Owner: owner,
+	a.runner = &apply.Runner{Store: store, Connect: a.conn, Now: clock, Logger: log, Owner: owner,
 		Wake: make(chan struct{}, 1), Changed: a.reader.Poke}
 	return a, nil
 }

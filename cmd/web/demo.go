@@ -245,7 +245,7 @@ func (d demo) projects(ctx context.Context, by wtp.Actor) ([]wtp.Project, error)
 		if i > 0 {
 			c = user
 		}
-		stored, err := d.store.CreateProject(ctx, by, wtp.Project{Name: p.Name, Region: p.Region, HSSProjectID: p.ID, EnterpriseProjectID: "all_granted_eps", HSSEndpoint: access.HSSEndpoint, CredentialID: c.ID})
+		stored, err := d.store.CreateProject(ctx, by, wtp.Project{Name: p.Name, Region: p.Region, HSSProjectID: p.ProjectID, EnterpriseProjectID: "all_granted_eps", HSSEndpoint: access.HSSEndpoint, CredentialID: c.ID})
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"wtp-console/internal/db"
 	"wtp-console/internal/secret"
@@ -33,7 +32,7 @@ func (c *KeyCheckCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, &c.Config, c.logger(), time.Now)
+	store, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,8 @@ func (c *KeyRotateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, &c.Config, c.logger(), time.Now)
+	// Alone: a console that runs holds the keys it read at its start.
+	store, err := db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Logger: c.logger()})
 	if err != nil {
 		return err
 	}
@@ -177,11 +177,23 @@ func (c *RestoreCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+// open opens the database for a command: alone if no console runs on it, else
+// beside the console.
+func (c *Config) open(ctx context.Context) (*db.Store, error) {
+	conf := db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Logger: c.logger()}
+	store, err := db.Open(ctx, conf)
+	if errors.Is(err, db.ErrLocked) {
+		conf.Beside = true
+		store, err = db.Open(ctx, conf)
+	}
+	return store, err
+}
+
 func withStore(ctx context.Context, c *Config, do func(*db.Store) error) error {
 	if err := c.prepare(); err != nil {
 		return err
 	}
-	store, err := openStore(ctx, c, c.logger(), time.Now)
+	store, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

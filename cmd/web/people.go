@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"wtp-console/internal/auth"
 	"wtp-console/internal/wtp"
@@ -39,7 +38,7 @@ func (c *UserAddCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, &c.Config, c.logger(), time.Now)
+	store, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +70,7 @@ func (c *UserResetCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, &c.Config, c.logger(), time.Now)
+	store, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

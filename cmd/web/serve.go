@@ -29,7 +29,7 @@ func (c *ServeCmd) Run(ctx context.Context) error {
 	}
 	log := c.logger()
 	log.Info("starting", "version", version, "config", &c.Config, "listen", c.Address)
-	a, err := open(ctx, &c.Config, log, time.Now)
+	a, err := open(ctx, &c.Config, log, nil)
 	if err != nil {
 		return err
 	}

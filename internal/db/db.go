@@ -30,6 +30,10 @@ type Config struct {
 	Now      func() time.Time // the clock; nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default
 	LeaseFor time.Duration    // how long a claim holds without a heartbeat; 0: 30 s
+	// Beside is for a command that runs beside a console: it neither takes the
+	// SQLite file's lock nor drops leases nor migrates; a schema that isn't
+	// this version's is refused.
+	Beside bool
 }
 
 // Errors of opening a store.

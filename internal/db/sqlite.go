@@ -36,8 +36,10 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
-	if err := s.lockFile(path); err != nil {
-		return err
+	if !c.Beside {
+		if err := s.lockFile(path); err != nil {
+			return err
+		}
 	}
 	// SQLite itself would create the file readable for the group and others.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
@@ -60,8 +62,10 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if err := s.checkSQLite(ctx); err != nil {
 		return err
 	}
-	if err := s.migrate(ctx, w, path); err != nil {
-		return err
+	if !c.Beside {
+		if err := s.migrate(ctx, w, path); err != nil {
+			return err
+		}
 	}
 	if s.read, err = gorm.Open(sqlite.Open(file+"?"+sqliteReader), s.gormConfig()); err != nil {
 		return fmt.Errorf("opening %s for reading: %w", path, err)
@@ -72,6 +76,9 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
+	if c.Beside {
+		return s.Ready(ctx)
+	}
 	return s.dropLeases(ctx)
 }
 
@@ -138,7 +145,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	if s.postgres {
 		return errors.New("back PostgreSQL up with its own tools, for example pg_dump")
 	}
-	return backupSQLite(ctx, s.read, path)
+	return backupSQLite(ctx, s.write, path)
 }
 
 func backupSQLite(ctx context.Context, from *gorm.DB, path string) error {
