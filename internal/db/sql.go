@@ -16,15 +16,16 @@ import (
 
 // one reads one row; none is wtp.ErrNotFound.
 func one[T any](g *gorm.DB, query string, args ...any) (T, error) {
-	var v T
-	r := g.Raw(query, args...).Scan(&v)
-	if r.Error != nil {
-		return v, r.Error
+	// Into a slice: for a single value of a named type, such as wtp.Instant, GORM counts no rows.
+	var none T
+	rows, err := many[T](g, query, args...)
+	if err != nil {
+		return none, err
 	}
-	if r.RowsAffected == 0 {
-		return v, wtp.ErrNotFound
+	if len(rows) == 0 {
+		return none, wtp.ErrNotFound
 	}
-	return v, nil
+	return rows[0], nil
 }
 
 // many reads all rows.
