@@ -177,4 +177,3 @@ func plainCell(s string) string {
 	}
 	return s
 }
-
