@@ -196,6 +196,7 @@ type answer struct {
 	t *testing.T
 	*http.Response
 	text string
+	log  *logBuffer
 }
 
 func (b *browser) do(method, path, kind, body string) answer {
@@ -213,7 +214,7 @@ func (b *browser) do(method, path, kind, body string) answer {
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
 	require.NoError(b.c.t, err)
-	return answer{b.c.t, resp, string(raw)}
+	return answer{b.c.t, resp, string(raw), b.c.log}
 }
 
 func (b *browser) get(path string) answer { return b.do(http.MethodGet, path, "", "") }
@@ -229,7 +230,10 @@ func (b *browser) post(path string, fields ...string) answer {
 
 func (a answer) is(status int) answer {
 	a.t.Helper()
-	require.Equal(a.t, status, a.StatusCode, "%s %s: %.2000s", a.Request.Method, a.Request.URL, a.text)
+	if a.StatusCode != status {
+		text := strings.Join(strings.Fields(a.page().Find("main, .notice").Text()), " ")
+		require.Equal(a.t, status, a.StatusCode, "%s %s: %.500s\n%s", a.Request.Method, a.Request.URL, text, lastLine(a.log))
+	}
 	return a
 }
 
@@ -246,4 +250,9 @@ func (a answer) page() *goquery.Document {
 	d, err := goquery.NewDocumentFromReader(strings.NewReader(a.text))
 	require.NoError(a.t, err)
 	return d
+}
+
+func lastLine(l *logBuffer) string {
+	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
+	return lines[len(lines)-1]
 }
