@@ -76,7 +76,7 @@ func (a *console) provisionFrom(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return provision.Apply(ctx, a.store, a.seal, auth.NewHasher().Hash, f)
+	return provision.Apply(ctx, a.store, a.ring, auth.NewHasher().Hash, f)
 }
 
 func (a *console) seal(context, plain string) (string, error) {

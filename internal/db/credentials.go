@@ -15,21 +15,26 @@ import (
 // be set, since the seal is bound to it. A name that is taken is a wtp.Invalid
 // on "name".
 func (s *Store) CreateCredential(ctx context.Context, actor wtp.Actor, c wtp.Credential) (wtp.Credential, error) {
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		now := s.Now()
-		c.ID, c.CreatedAt, c.CreatedBy = 0, now, clean(actor.Name, maxName)
-		c.SecretSetAt, c.SecretSetBy = now, c.CreatedBy
-		c.LastUsedAt, c.LockedUntil, c.TestedAt, c.Test, c.RemovedAt = 0, 0, 0, "", 0
-		err := tx.Create(&c).Error
-		if duplicate(err) {
-			return invalid("name", "This name is taken.")
-		}
-		if err != nil {
-			return fmt.Errorf("creating a credential: %w", err)
-		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: "credential.created", Subject: c.Name}, credentialDetail(c))
+	err := s.tx(ctx, func(tx *gorm.DB) (err error) {
+		c, err = s.createCredential(tx, actor, c)
 		return err
 	})
+	return c, err
+}
+
+func (s *Store) createCredential(tx *gorm.DB, actor wtp.Actor, c wtp.Credential) (wtp.Credential, error) {
+	now := s.Now()
+	c.ID, c.CreatedAt, c.CreatedBy = 0, now, clean(actor.Name, maxName)
+	c.SecretSetAt, c.SecretSetBy = now, c.CreatedBy
+	c.LastUsedAt, c.LockedUntil, c.TestedAt, c.Test, c.RemovedAt = 0, 0, 0, "", 0
+	err := tx.Create(&c).Error
+	if duplicate(err) {
+		return c, invalid("name", "This name is taken.")
+	}
+	if err != nil {
+		return c, fmt.Errorf("creating a credential: %w", err)
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: "credential.created", Subject: c.Name}, credentialDetail(c))
 	return c, err
 }
 
@@ -46,36 +51,41 @@ func credentialDetail(c wtp.Credential) map[string]any {
 // lock and makes the last test void.
 func (s *Store) ChangeCredential(ctx context.Context, actor wtp.Actor, c wtp.Credential) (wtp.Credential, error) {
 	var now wtp.Credential
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		was, err := one[wtp.Credential](tx, "SELECT * FROM credentials WHERE id = ? AND removed_at = 0"+s.forUpdate(), c.ID)
-		if err != nil {
-			return err
-		}
-		now = was
-		now.Name, now.Kind, now.AccessKey, now.Account = c.Name, c.Kind, c.AccessKey, c.Account
-		now.IAMUser, now.Region, now.IAMEndpoint = c.IAMUser, c.Region, c.IAMEndpoint
-		verb := "credential.changed"
-		if c.SealedSecret != "" {
-			verb = "credential.replaced"
-			now.SealedSecret, now.SecretSetAt, now.SecretSetBy = c.SealedSecret, s.Now(), clean(actor.Name, maxName)
-		}
-		if now == was {
-			return nil
-		}
-		now.LockedUntil, now.TestedAt, now.Test = 0, 0, ""
-		err = tx.Select("*").Omit("id").Where("id = ?", now.ID).Updates(&now).Error
-		if duplicate(err) {
-			return invalid("name", "This name is taken.")
-		}
-		if err != nil {
-			return fmt.Errorf("changing a credential: %w", err)
-		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: verb, Subject: now.Name}, map[string]any{"before": credentialDetail(was), "after": credentialDetail(now)})
+	err := s.tx(ctx, func(tx *gorm.DB) (err error) {
+		now, err = s.changeCredential(tx, actor, c)
 		return err
 	})
 	if err == nil && c.SealedSecret != "" {
 		s.checkpoint(ctx)
 	}
+	return now, err
+}
+
+func (s *Store) changeCredential(tx *gorm.DB, actor wtp.Actor, c wtp.Credential) (wtp.Credential, error) {
+	was, err := one[wtp.Credential](tx, "SELECT * FROM credentials WHERE id = ? AND removed_at = 0"+s.forUpdate(), c.ID)
+	if err != nil {
+		return was, err
+	}
+	now := was
+	now.Name, now.Kind, now.AccessKey, now.Account = c.Name, c.Kind, c.AccessKey, c.Account
+	now.IAMUser, now.Region, now.IAMEndpoint = c.IAMUser, c.Region, c.IAMEndpoint
+	verb := "credential.changed"
+	if c.SealedSecret != "" {
+		verb = "credential.replaced"
+		now.SealedSecret, now.SecretSetAt, now.SecretSetBy = c.SealedSecret, s.Now(), clean(actor.Name, maxName)
+	}
+	if now == was {
+		return now, nil
+	}
+	now.LockedUntil, now.TestedAt, now.Test = 0, 0, ""
+	err = tx.Select("*").Omit("id").Where("id = ?", now.ID).Updates(&now).Error
+	if duplicate(err) {
+		return was, invalid("name", "This name is taken.")
+	}
+	if err != nil {
+		return was, fmt.Errorf("changing a credential: %w", err)
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: verb, Subject: now.Name}, map[string]any{"before": credentialDetail(was), "after": credentialDetail(now)})
 	return now, err
 }
 

@@ -119,42 +119,48 @@ func (s *Store) Users(ctx context.Context) ([]wtp.User, error) {
 // demoted: wtp.Refused of wtp.ErrConflict.
 func (s *Store) ChangeUser(ctx context.Context, actor wtp.Actor, id int64, role wtp.Role, disabled bool) (wtp.User, error) {
 	var u wtp.User
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		// All active admins are locked, so that two of them can't demote each other.
-		admins, err := many[int64](tx, "SELECT id FROM users WHERE role = 'admin' AND disabled_at = 0 ORDER BY id"+s.forUpdate())
-		if err != nil {
-			return fmt.Errorf("counting admins: %w", err)
-		}
-		if u, err = one[wtp.User](tx, "SELECT * FROM users WHERE id = ?"+s.forUpdate(), id); err != nil {
-			return err
-		}
-		was := u
-		u.Role = role
-		switch {
-		case !disabled:
-			u.DisabledAt = 0
-		case u.DisabledAt == 0:
-			u.DisabledAt = s.Now()
-		}
-		if u == was {
-			return nil
-		}
-		stays := u.Role == wtp.Admin && u.DisabledAt == 0
-		if !stays && len(admins) == 1 && admins[0] == id {
-			return conflict("%s is the last active admin. Make somebody else an admin first.", was.Name)
-		}
-		if _, err := exec(tx, "UPDATE users SET role = ?, disabled_at = ? WHERE id = ?", u.Role, u.DisabledAt, id); err != nil {
-			return fmt.Errorf("changing a user: %w", err)
-		}
-		if (disabled && was.DisabledAt == 0) || lessRole(u.Role, was.Role) {
-			if err := s.revoke(tx, id, ""); err != nil {
-				return err
-			}
-		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: "user.changed", Subject: u.Name}, map[string]any{
-			"user_id": u.ID, "role_before": was.Role, "role": u.Role, "disabled_before": was.DisabledAt != 0, "disabled": disabled,
-		})
+	err := s.tx(ctx, func(tx *gorm.DB) (err error) {
+		u, err = s.changeUser(tx, actor, id, role, disabled)
 		return err
+	})
+	return u, err
+}
+
+func (s *Store) changeUser(tx *gorm.DB, actor wtp.Actor, id int64, role wtp.Role, disabled bool) (wtp.User, error) {
+	// All active admins are locked, so that two of them can't demote each other.
+	admins, err := many[int64](tx, "SELECT id FROM users WHERE role = 'admin' AND disabled_at = 0 ORDER BY id"+s.forUpdate())
+	if err != nil {
+		return wtp.User{}, fmt.Errorf("counting admins: %w", err)
+	}
+	u, err := one[wtp.User](tx, "SELECT * FROM users WHERE id = ?"+s.forUpdate(), id)
+	if err != nil {
+		return u, err
+	}
+	was := u
+	u.Role = role
+	switch {
+	case !disabled:
+		u.DisabledAt = 0
+	case u.DisabledAt == 0:
+		u.DisabledAt = s.Now()
+	}
+	if u == was {
+		return u, nil
+	}
+	stays := u.Role == wtp.Admin && u.DisabledAt == 0
+	if !stays && len(admins) == 1 && admins[0] == id {
+		return was, conflict("%s is the last active admin. Make somebody else an admin first.", was.Name)
+	}
+	if _, err := exec(tx, "UPDATE users SET role = ?, disabled_at = ? WHERE id = ?", u.Role, u.DisabledAt, id); err != nil {
+		return u, fmt.Errorf("changing a user: %w", err)
+	}
+	if (disabled && was.DisabledAt == 0) || lessRole(u.Role, was.Role) {
+		if err := s.revoke(tx, id, ""); err != nil {
+			return u, err
+		}
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: "user.changed", Subject: u.Name}, map[string]any{
+		"user_id": u.ID, "role_before": was.Role, "role": u.Role, "disabled_before": was.DisabledAt != 0, "disabled": disabled,
 	})
 	return u, err
 }

@@ -16,25 +16,30 @@ import (
 // twice is a wtp.Invalid on "hss_project_id", a slug that is taken one on
 // "slug".
 func (s *Store) CreateProject(ctx context.Context, actor wtp.Actor, p wtp.Project) (wtp.Project, error) {
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		now := s.Now()
-		p = wtp.Project{
-			Slug: p.Slug, Name: p.Name, Region: p.Region, HSSProjectID: p.HSSProjectID, EnterpriseProjectID: p.EnterpriseProjectID,
-			HSSEndpoint: p.HSSEndpoint, IAMEndpoint: p.IAMEndpoint, CredentialID: p.CredentialID, CreatedAt: now, ReadWantedAt: now,
-		}
-		if err := s.checkProject(tx, &p); err != nil {
-			return err
-		}
-		err := tx.Create(&p).Error
-		if duplicate(err) { // somebody was faster
-			return invalid("hss_project_id", "Somebody has just added this project or one of this address.")
-		}
-		if err != nil {
-			return fmt.Errorf("creating a project: %w", err)
-		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: "project.created", ProjectID: p.ID, Subject: p.Name}, projectDetail(p))
+	err := s.tx(ctx, func(tx *gorm.DB) (err error) {
+		p, err = s.createProject(tx, actor, p)
 		return err
 	})
+	return p, err
+}
+
+func (s *Store) createProject(tx *gorm.DB, actor wtp.Actor, p wtp.Project) (wtp.Project, error) {
+	now := s.Now()
+	p = wtp.Project{
+		Slug: p.Slug, Name: p.Name, Region: p.Region, HSSProjectID: p.HSSProjectID, EnterpriseProjectID: p.EnterpriseProjectID,
+		HSSEndpoint: p.HSSEndpoint, IAMEndpoint: p.IAMEndpoint, CredentialID: p.CredentialID, CreatedAt: now, ReadWantedAt: now,
+	}
+	if err := s.checkProject(tx, &p); err != nil {
+		return p, err
+	}
+	err := tx.Create(&p).Error
+	if duplicate(err) { // somebody was faster
+		return p, invalid("hss_project_id", "Somebody has just added this project or one of this address.")
+	}
+	if err != nil {
+		return p, fmt.Errorf("creating a project: %w", err)
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: "project.created", ProjectID: p.ID, Subject: p.Name}, projectDetail(p))
 	return p, err
 }
 
@@ -113,40 +118,45 @@ func slug(name, region string) string {
 // changed so while a change is open.
 func (s *Store) ChangeProject(ctx context.Context, actor wtp.Actor, p wtp.Project) (wtp.Project, error) {
 	var now wtp.Project
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		was, err := s.lockProject(tx, p.ID)
-		if err != nil {
-			return err
-		}
-		now = was
-		now.Name, now.Region, now.HSSProjectID, now.EnterpriseProjectID = p.Name, p.Region, p.HSSProjectID, p.EnterpriseProjectID
-		now.HSSEndpoint, now.IAMEndpoint, now.CredentialID = p.HSSEndpoint, p.IAMEndpoint, p.CredentialID
-		if p.Slug != "" {
-			now.Slug = p.Slug
-		}
-		if now == was {
-			return nil
-		}
-		if err := s.checkProject(tx, &now); err != nil {
-			return err
-		}
-		if now.Region != was.Region || now.HSSProjectID != was.HSSProjectID || now.EnterpriseProjectID != was.EnterpriseProjectID || now.HSSEndpoint != was.HSSEndpoint {
-			if err := s.noOpenChange(tx, was); err != nil {
-				return err
-			}
-			if err := wipeInventory(tx, was.ID); err != nil {
-				return err
-			}
-			now.ServerCount, now.BackupCount, now.BackupTrouble, now.ReadAt = 0, 0, 0, 0
-			now.ReadLease, now.ReadLeaseUntil, now.ReadStartedAt = "", 0, 0 // a reading of the other one is fenced off
-		}
-		now.ReadWantedAt, now.ReadFailedAt, now.ReadError = s.Now(), 0, ""
-		if err := tx.Select("*").Omit("id").Where("id = ?", now.ID).Updates(&now).Error; err != nil {
-			return fmt.Errorf("changing a project: %w", err)
-		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: "project.changed", ProjectID: now.ID, Subject: now.Name}, map[string]any{"before": projectDetail(was), "after": projectDetail(now)})
+	err := s.tx(ctx, func(tx *gorm.DB) (err error) {
+		now, err = s.changeProject(tx, actor, p)
 		return err
 	})
+	return now, err
+}
+
+func (s *Store) changeProject(tx *gorm.DB, actor wtp.Actor, p wtp.Project) (wtp.Project, error) {
+	was, err := s.lockProject(tx, p.ID)
+	if err != nil {
+		return was, err
+	}
+	now := was
+	now.Name, now.Region, now.HSSProjectID, now.EnterpriseProjectID = p.Name, p.Region, p.HSSProjectID, p.EnterpriseProjectID
+	now.HSSEndpoint, now.IAMEndpoint, now.CredentialID = p.HSSEndpoint, p.IAMEndpoint, p.CredentialID
+	if p.Slug != "" {
+		now.Slug = p.Slug
+	}
+	if now == was {
+		return now, nil
+	}
+	if err := s.checkProject(tx, &now); err != nil {
+		return now, err
+	}
+	if now.Region != was.Region || now.HSSProjectID != was.HSSProjectID || now.EnterpriseProjectID != was.EnterpriseProjectID || now.HSSEndpoint != was.HSSEndpoint {
+		if err := s.noOpenChange(tx, was); err != nil {
+			return now, err
+		}
+		if err := wipeInventory(tx, was.ID); err != nil {
+			return now, err
+		}
+		now.ServerCount, now.BackupCount, now.BackupTrouble, now.ReadAt = 0, 0, 0, 0
+		now.ReadLease, now.ReadLeaseUntil, now.ReadStartedAt = "", 0, 0 // a reading of the other one is fenced off
+	}
+	now.ReadWantedAt, now.ReadFailedAt, now.ReadError = s.Now(), 0, ""
+	if err := tx.Select("*").Omit("id").Where("id = ?", now.ID).Updates(&now).Error; err != nil {
+		return now, fmt.Errorf("changing a project: %w", err)
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: "project.changed", ProjectID: now.ID, Subject: now.Name}, map[string]any{"before": projectDetail(was), "after": projectDetail(now)})
 	return now, err
 }
 
