@@ -25,8 +25,8 @@ func fleet(n int) []wtp.Server {
 	return servers
 }
 
-// inventory makes servers and backup servers what HSS shows in a project.
-func (c *console) inventory(p wtp.Project, servers []wtp.Server, backups ...wtp.BackupServer) {
+// stock makes servers and backup servers what HSS shows in a project.
+func (c *console) stock(p wtp.Project, servers []wtp.Server, backups ...wtp.BackupServer) {
 	c.t.Helper()
 	for i := range servers {
 		servers[i].NameKey = strings.ToLower(servers[i].Name)
@@ -45,7 +45,7 @@ func shop(t *testing.T, servers []wtp.Server, change ...func(*Config)) (*console
 	t.Helper()
 	c := start(t, change...)
 	p := c.project()
-	c.inventory(p, servers)
+	c.stock(p, servers)
 	return c, p, c.as(c.user("mei", wtp.Operator))
 }
 
@@ -60,7 +60,7 @@ func names(page *goquery.Document) []string {
 func said(s *goquery.Selection) string { return strings.Join(strings.Fields(s.Text()), " ") }
 
 func TestServersAreListedInPages(t *testing.T) {
-	c, p, b := shop(t, fleet(120))
+	_, _, b := shop(t, fleet(120))
 	page := b.get("/p/shop/servers").is(200).page()
 	require.Equal(t, "120 servers protected by WTP in Shop", said(page.Find(".head .sub")))
 	require.Len(t, names(page), 50)
@@ -80,8 +80,6 @@ func TestServersAreListedInPages(t *testing.T) {
 
 	link, _ := page.Find("table.dt tbody th a").First().Attr("href")
 	require.Equal(t, "/p/shop/servers/host-00001", link)
-	_ = c
-	_ = p
 }
 
 func TestEmptyListsSayWhyAndWhatNext(t *testing.T) {
@@ -89,9 +87,9 @@ func TestEmptyListsSayWhyAndWhatNext(t *testing.T) {
 	p := c.project()
 	b := c.as(c.user("mei", wtp.Operator))
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".none")), "HSS is not read yet")
-	c.inventory(p, nil)
+	c.stock(p, nil)
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".none")), "WTP protects no server here")
-	c.inventory(p, fleet(3))
+	c.stock(p, fleet(3))
 	none := b.get("/p/shop/servers?q=nothing-has-this").is(200).page().Find(".none")
 	require.Contains(t, said(none), "No server matches")
 	require.Contains(t, said(none), "3 servers are hidden by the filter.")
@@ -205,14 +203,13 @@ func TestHostileNamesStayText(t *testing.T) {
 }
 
 func TestAllProjectsAreReadOnly(t *testing.T) {
-	c, _, b := shop(t, fleet(2))
+	_, _, b := shop(t, fleet(2))
 	page := b.get("/servers").is(200).page()
 	require.Equal(t, "2 servers protected by WTP in all projects", said(page.Find(".head .sub")))
 	require.Zero(t, page.Find("input[name=host], #bulk").Length(), "something can be selected")
 	link, _ := page.Find("table.dt tbody th a").First().Attr("href")
 	require.Equal(t, "/p/shop/servers/host-00001", link)
 	require.Equal(t, []string{"web-00001", "web-00002"}, names(b.get("/servers?project=shop").is(200).page()))
-	_ = c
 }
 
 func TestViewerCannotSelect(t *testing.T) {
@@ -232,7 +229,7 @@ func TestOneServer(t *testing.T) {
 	servers[0].StaticAttacks, servers[0].DynamicAttacks = 5, 2
 	c := start(t)
 	p := c.project()
-	c.inventory(p, servers, wtp.BackupServer{HostID: "bk-1", Name: "bkp-01", IP: "10.9.9.9", Port: 8080, Dir: "/data", Status: wtp.BackupRunning})
+	c.stock(p, servers, wtp.BackupServer{HostID: "bk-1", Name: "bkp-01", IP: "10.9.9.9", Port: 8080, Dir: "/data", Status: wtp.BackupRunning})
 	b := c.as(c.user("mei", wtp.Operator))
 	page := b.get("/p/shop/servers/host-00001").is(200).page()
 	require.Equal(t, "web-00001", said(page.Find("h1")))
