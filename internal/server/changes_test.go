@@ -101,7 +101,7 @@ func TestChangeIsFollowedToItsEnd(t *testing.T) {
 	for i := range seen {
 		seen[i].Dynamic = wtp.Opened
 	}
-	c.stock(p, seen)
+	c.inventory(p, seen)
 	end := b.get(path).is(200).page()
 	require.Equal(t, "#1 Turned on dynamic WTP on 450 servers", said(end.Find("h1")))
 	require.Equal(t, "Finished, read back", said(end.Find("#change-head .pill")))
@@ -175,7 +175,7 @@ func TestTabsShowWhatTheySay(t *testing.T) {
 			seen[i].Dynamic = wtp.Opened
 		}
 	}
-	c.stock(p, seen)
+	c.inventory(p, seen)
 	page := b.get(path).is(200).page()
 	require.Equal(t, []string{"All 13", "Succeeded 6", "Accepted, not confirmed 4", "Skipped 3"}, texts(page.Find("#tabs a")))
 	require.Equal(t, []string{"Read back as wanted 6", "Accepted, HSS shows otherwise 4", "Skipped 3"}, texts(page.Find("#progress .lgd li")))
@@ -231,7 +231,7 @@ func TestBackupServerChange(t *testing.T) {
 	c := start(t)
 	p := c.project()
 	before := wtp.BackupServer{HostID: "bk-1", Name: "bkp-01", IP: "10.9.9.9", Port: 8080, Dir: "/data", Status: wtp.BackupStarting}
-	c.stock(p, nil, before)
+	c.inventory(p, nil, before)
 	mei := c.user("mei", wtp.Operator)
 	now, err := c.store.BackupServer(c.ctx(), p.ID, "bk-1")
 	require.NoError(t, err)

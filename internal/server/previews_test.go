@@ -145,7 +145,7 @@ func TestMovedPlanAsksAgain(t *testing.T) {
 	servers := fleet(5)
 	servers[0].AgentStatus = "offline"
 	servers[1].Dynamic = wtp.Opened
-	c.stock(p, servers)
+	c.inventory(p, servers)
 	a := b.post(path+"/confirm", "reason", "Roll-out", "ticket", "CHG-9").is(http.StatusConflict)
 	page := a.page()
 	require.Equal(t, "Turn on dynamic WTP on 3 servers", said(page.Find("h1")))

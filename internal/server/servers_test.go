@@ -25,8 +25,8 @@ func fleet(n int) []wtp.Server {
 	return servers
 }
 
-// stock makes servers and backup servers what HSS shows in a project.
-func (c *console) stock(p wtp.Project, servers []wtp.Server, backups ...wtp.BackupServer) {
+// inventory makes servers and backup servers what HSS shows in a project.
+func (c *console) inventory(p wtp.Project, servers []wtp.Server, backups ...wtp.BackupServer) {
 	c.t.Helper()
 	for i := range servers {
 		servers[i].NameKey = strings.ToLower(servers[i].Name)
@@ -45,7 +45,7 @@ func shop(t *testing.T, servers []wtp.Server, change ...func(*Config)) (*console
 	t.Helper()
 	c := start(t, change...)
 	p := c.project()
-	c.stock(p, servers)
+	c.inventory(p, servers)
 	return c, p, c.as(c.user("mei", wtp.Operator))
 }
 
@@ -87,9 +87,9 @@ func TestEmptyListsSayWhyAndWhatNext(t *testing.T) {
 	p := c.project()
 	b := c.as(c.user("mei", wtp.Operator))
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".none")), "HSS is not read yet")
-	c.stock(p, nil)
+	c.inventory(p, nil)
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".none")), "WTP protects no server here")
-	c.stock(p, fleet(3))
+	c.inventory(p, fleet(3))
 	none := b.get("/p/shop/servers?q=nothing-has-this").is(200).page().Find(".none")
 	require.Contains(t, said(none), "No server matches")
 	require.Contains(t, said(none), "3 servers are hidden by the filter.")
@@ -229,7 +229,7 @@ func TestOneServer(t *testing.T) {
 	servers[0].StaticAttacks, servers[0].DynamicAttacks = 5, 2
 	c := start(t)
 	p := c.project()
-	c.stock(p, servers, wtp.BackupServer{HostID: "bk-1", Name: "bkp-01", IP: "10.9.9.9", Port: 8080, Dir: "/data", Status: wtp.BackupRunning})
+	c.inventory(p, servers, wtp.BackupServer{HostID: "bk-1", Name: "bkp-01", IP: "10.9.9.9", Port: 8080, Dir: "/data", Status: wtp.BackupRunning})
 	b := c.as(c.user("mei", wtp.Operator))
 	page := b.get("/p/shop/servers/host-00001").is(200).page()
 	require.Equal(t, "web-00001", said(page.Find("h1")))
