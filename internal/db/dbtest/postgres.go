@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -30,8 +31,9 @@ var errNoPostgres = errors.New("PostgreSQL is not installed (Debian, Ubuntu: apt
 
 // cluster is a running PostgreSQL with a migrated template database.
 type cluster struct {
-	dir string
-	n   atomic.Int64
+	dir   string
+	n     atomic.Int64
+	alive io.Closer // held open: the cluster ends when it is closed
 }
 
 // start starts the cluster once per test binary.
@@ -139,13 +141,14 @@ func startCluster() (*cluster, error) {
 	run := exec.Command("/bin/sh", "-c", script, server, dir)
 	run.Dir, run.SysProcAttr = dir, as
 	run.SysProcAttr.Setpgid = true // not ended by Ctrl-C before the tests are
-	if _, err := run.StdinPipe(); err != nil {
+	alive, err := run.StdinPipe()
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := run.Start(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	c := &cluster{dir: dir}
+	c := &cluster{dir: dir, alive: alive}
 	deadline := time.Now().Add(60 * time.Second)
 	for {
 		err := c.admin("SELECT 1")

@@ -1,0 +1,81 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"wtp-console/internal/wtp"
+)
+
+// Writer and Reader are the handles, for tests that look underneath.
+func (s *Store) Writer() *gorm.DB { return s.write }
+
+// Reader is the handle that can't write.
+func (s *Store) Reader() *gorm.DB { return s.read }
+
+// EventHash is the hash of an event.
+func EventHash(e wtp.Event) string { return eventHash(e) }
+
+// Older compares versions.
+func Older(a, b string) bool { return older(a, b) }
+
+// Slug makes a project's address.
+func Slug(name, region string) string { return slug(name, region) }
+
+// Clean makes text fit for the database.
+func Clean(s string, limit int) string { return clean(s, limit) }
+
+// Check holds everything that is kept twice against what it is kept of: counters
+// against COUNT(*), batches against their targets, states against each other,
+// the chain of events.
+func (s *Store) Check(ctx context.Context) error {
+	g := s.read.WithContext(ctx)
+	var errs []error
+	none := func(what, query string) {
+		rows, err := many[map[string]any](g, query)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+		for _, r := range rows {
+			errs = append(errs, fmt.Errorf("%s: %v", what, r))
+		}
+	}
+	counted := "SELECT " + cellSQL + ", COUNT(*) AS n FROM targets t GROUP BY 1, 2, 3, 4, 5"
+	kept := "SELECT change_id, bucket, why, outcome, confirmed, n FROM change_counts WHERE n > 0"
+	none("targets not in change_counts", "SELECT * FROM ("+counted+") x EXCEPT "+kept)
+	none("change_counts without targets", kept+" EXCEPT SELECT * FROM ("+counted+") x")
+	none("wrong target_count", "SELECT id, target_count FROM changes c WHERE state <> 'dropped' AND target_count <> (SELECT COUNT(*) FROM targets t WHERE t.change_id = c.id)")
+	none("wrong to_send", "SELECT id, to_send FROM changes c WHERE to_send <> (SELECT COUNT(*) FROM targets t WHERE t.change_id = c.id AND t.bucket NOT IN ('already_so', 'cannot'))")
+	none("open target outside a batch of its state", `SELECT t.change_id, t.seq, t.outcome FROM targets t LEFT JOIN batches b ON b.id = t.batch_id AND b.change_id = t.change_id
+		WHERE t.outcome IN ('waiting', 'sending', 'unclear') AND (b.state IS NULL OR b.state <> t.outcome)`)
+	none("open batch without targets", `SELECT b.id, b.state FROM batches b WHERE b.state IN ('waiting', 'sending', 'unclear')
+		AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.batch_id = b.id AND t.outcome = b.state)`)
+	none("batch that says other than its targets", `SELECT b.id, b.state FROM batches b WHERE b.state IN ('accepted', 'refused', 'unknown', 'stopped')
+		AND EXISTS (SELECT 1 FROM targets t WHERE t.batch_id = b.id AND t.outcome <> b.state)`)
+	none("split batch with targets in flight", "SELECT b.id FROM batches b JOIN targets t ON t.batch_id = b.id WHERE b.state = 'split' AND t.outcome IN ('waiting', 'sending', 'unclear')")
+	none("too many in a batch", "SELECT batch_id, COUNT(*) AS n FROM targets WHERE batch_id > 0 GROUP BY batch_id HAVING COUNT(*) > 200")
+	none("change that is over with open targets", `SELECT c.id, c.state FROM changes c WHERE c.state IN ('planned', 'dropped', 'done', 'stopped')
+		AND EXISTS (SELECT 1 FROM targets t WHERE t.change_id = c.id AND t.outcome IN ('waiting', 'sending', 'unclear'))`)
+	none("confirmed change with planned targets", "SELECT c.id FROM changes c JOIN targets t ON t.change_id = c.id WHERE c.number > 0 AND t.outcome = 'planned'")
+	none("decided target without a time", "SELECT change_id, seq FROM targets WHERE outcome IN ('accepted', 'refused', 'unknown', 'stopped') AND decided_at = 0")
+	none("gap in the numbers", "SELECT p.id, p.last_number FROM projects p WHERE p.last_number <> (SELECT COUNT(*) FROM changes c WHERE c.project_id = p.id AND c.number > 0)")
+	none("change that isn't in the history", `SELECT c.id FROM changes c WHERE c.number > 0
+		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = c.event_seq AND e.verb = 'change.confirmed' AND e.change_id = c.id)`)
+	none("selection's size", "SELECT user_id, project_id, n FROM selections s WHERE n <> (SELECT COUNT(*) FROM selection_hosts h WHERE h.user_id = s.user_id AND h.project_id = s.project_id)")
+	none("project's counters", `SELECT p.id FROM projects p WHERE p.server_count <> (SELECT COUNT(*) FROM servers s WHERE s.project_id = p.id)
+		OR p.backup_count <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id)
+		OR p.backup_trouble <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id AND b.status <> 1)`)
+	none("group counters", `SELECT project_id, name, total, dynamic_on FROM group_counts EXCEPT
+		SELECT project_id, group_name, COUNT(*), SUM(CASE WHEN dynamic = 'opened' THEN 1 ELSE 0 END) FROM servers GROUP BY project_id, group_name`)
+	none("group counters that don't add up", "SELECT project_id, name FROM group_counts WHERE total <> dynamic_on + dynamic_off + cannot")
+	none("groups not counted", `SELECT DISTINCT project_id, group_name FROM servers EXCEPT SELECT project_id, name FROM group_counts`)
+	none("use of backup servers", `SELECT project_id, backup_host_id, group_name, n FROM backup_use EXCEPT
+		SELECT project_id, backup_host_id, group_name, COUNT(*) FROM servers WHERE backup_host_id <> '' GROUP BY project_id, backup_host_id, group_name`)
+	if n, bad, err := s.VerifyEvents(ctx); err != nil || bad != 0 {
+		errs = append(errs, fmt.Errorf("history: %d events hold, event %d doesn't: %w", n, bad, err))
+	}
+	return errors.Join(errs...)
+}
