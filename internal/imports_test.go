@@ -42,6 +42,7 @@ func allowed() map[string]string {
 		"internal/auth":        "",
 		"internal/i18n":        "",
 		"internal/e2e":         "", // tests only
+		"internal/teeth":       "", // tests only
 		"static":               "",
 		"migrations":           "",
 	}
