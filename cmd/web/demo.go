@@ -267,12 +267,15 @@ type demoStep struct {
 
 func demoHistory() []demoStep {
 	const day = 24 * time.Hour
+	group := func(name string) wtp.ServerFilter { return wtp.ServerFilter{Group: []string{name}} }
 	return []demoStep{
-		{8 * day, "mei", 0, wtp.Enable, wtp.ServerFilter{Group: []string{"Checkout"}}, 150, "Roll-out of dynamic WTP, wave 6: checkout", "CHG-20839"},
-		{6*day + 3*time.Hour, "jonas", 1, wtp.Enable, wtp.ServerFilter{Group: []string{"Portal"}}, 60, "Roll-out of dynamic WTP: portal nodes abroad", "CHG-20842"},
-		{4 * day, "jonas", 0, wtp.Disable, wtp.ServerFilter{Group: []string{"CMS"}}, 40, "Template update of the CMS landing pages reloads classes", "CHG-20847"},
-		{4*day - 2*time.Hour, "jonas", 0, wtp.Enable, wtp.ServerFilter{Group: []string{"CMS"}}, 40, "Template update is done, back on", "CHG-20847"},
-		{26 * time.Hour, "mei", 0, wtp.Enable, wtp.ServerFilter{Group: []string{"Partner API"}}, 230, "合作伙伴接口节点启用动态防篡改", "CHG-20864"},
+		{8 * day, "mei", 0, wtp.Disable, group("Checkout"), 150, "Release 8.3 of checkout reloads classes", "CHG-20839"},
+		{8*day - 5*time.Hour, "mei", 0, wtp.Enable, group("Checkout"), 150, "Release 8.3 is out, back on", "CHG-20839"},
+		{6*day + 3*time.Hour, "jonas", 1, wtp.Disable, group("Portal"), 60, "Load test of the portal abroad", "CHG-20842"},
+		{6 * day, "jonas", 1, wtp.Enable, group("Portal"), 60, "Load test is over", "CHG-20842"},
+		{4 * day, "jonas", 0, wtp.Disable, group("CMS"), 40, "Template update of the CMS landing pages reloads classes", "CHG-20847"},
+		{4*day - 2*time.Hour, "jonas", 0, wtp.Enable, group("CMS"), 40, "Template update is done, back on", "CHG-20847"},
+		{26 * time.Hour, "mei", 0, wtp.Enable, group("官网集群"), 30, "官网集群启用动态防篡改，第一批", "CHG-20864"},
 	}
 }
 
