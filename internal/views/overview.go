@@ -89,9 +89,12 @@ func (g GroupCoverage) share() string {
 	if g.can() == 0 {
 		return "–"
 	}
-	tenths := g.On * 1000 / g.can()
-	if tenths == 0 && g.On > 0 {
+	tenths := (g.On*1000 + g.can()/2) / g.can()
+	switch {
+	case tenths == 0 && g.On > 0:
 		tenths = 1
+	case tenths == 1000 && g.Off > 0:
+		tenths = 999
 	}
 	return strconv.FormatInt(tenths/10, 10) + "." + strconv.FormatInt(tenths%10, 10)
 }
