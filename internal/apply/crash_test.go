@@ -1,0 +1,171 @@
+package apply
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"wtp-console/internal/db"
+	"wtp-console/internal/db/dbtest"
+	"wtp-console/internal/hss/hsstest"
+	"wtp-console/internal/wtp"
+)
+
+// TestProcessDiesDuringACall: between the record and the answer, HSS having
+// applied the call or not. Another process with the same database goes on.
+func TestProcessDiesDuringACall(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		applied bool
+		sends   int // of three batches, also by the process that died
+	}{{"applied", true, 3}, {"not applied", false, 3}} {
+		t.Run(tc.name, func(t *testing.T) {
+			dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+				g := newRig(t, clock, open(), fleet(600))
+				g.read()
+				c := g.confirm(wtp.Enable)
+				dead := make(chan struct{})
+				n := 0
+				freeze := func() {
+					if n++; n == 2 {
+						g.must(g.store.Close()) // nothing can be recorded from here on
+						close(dead)
+					}
+				}
+				if tc.applied {
+					g.wire.after = func(resp *http.Response, err error) (*http.Response, error) { freeze(); return resp, err }
+				} else {
+					g.wire.before = func(*http.Request) error {
+						freeze()
+						if n == 2 {
+							return errWire
+						}
+						return nil
+					}
+				}
+				stop := g.start()
+				<-dead
+				stop()
+				g.clock.Advance(time.Minute)
+				g.wired(open())
+				if got := g.outcomes(c); got[wtp.TargetSending] != 200 || got[wtp.TargetWaiting] != 200 {
+					t.Errorf("on disk after the death: %v", got)
+				}
+				g.finish(c)
+				g.want(c, wtp.Done, "accepted 600")
+				if n := g.sent(hsstest.OpSetRaspSwitch); n != tc.sends {
+					t.Errorf("%d calls reached HSS", n)
+				}
+			})
+		})
+	}
+}
+
+// TestPersonDisabledWhileDown: what was sent is settled by reading, nothing more is
+// sent.
+func TestPersonDisabledWhileDown(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), fleet(600))
+		g.read()
+		c := g.confirm(wtp.Enable)
+		dead := make(chan struct{})
+		g.wire.before = func(*http.Request) error {
+			g.must(g.store.Close())
+			close(dead)
+			return errWire
+		}
+		stop := g.start()
+		<-dead
+		stop()
+		g.clock.Advance(time.Minute)
+		g.wired(open())
+		_, err := g.store.ChangeUser(t.Context(), wtp.Actor{Name: "root", Role: wtp.Admin}, g.user.ID, wtp.Operator, true)
+		g.must(err)
+		g.finish(c)
+		g.want(c, wtp.Stopped, "unknown 200 stopped 400")
+		if n := g.sent(hsstest.OpSetRaspSwitch); n != 0 {
+			t.Errorf("%d calls reached HSS", n)
+		}
+	})
+}
+
+// TestTwoProcessesShare: two runners on one PostgreSQL carry out several changes,
+// and one takes over what the other leaves.
+func TestTwoProcessesShare(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		first := open()
+		if first.Dialect() != "postgres" {
+			t.Skip("SQLite has one process at a time")
+		}
+		g := newRig(t, clock, first, fleet(1200))
+		g.read()
+		all := ids(g)
+		var changes []wtp.Change
+		for i := range 4 {
+			changes = append(changes, g.confirm(wtp.Enable, all[i*300:(i+1)*300]...))
+		}
+		other := *g // the second process: its own store, connector and runner
+		other.wired(open())
+		g.runner.AtOnce, other.runner.AtOnce = 2, 2
+		g.runner.Poll, other.runner.Poll = 5*time.Millisecond, 5*time.Millisecond
+
+		// The first process hangs in its first call until its lease is long over.
+		hangs, goOn := make(chan struct{}, 10), make(chan struct{})
+		g.wire.before = func(*http.Request) error { hangs <- struct{}{}; <-goOn; return errWire }
+		stopFirst := g.start()
+		<-hangs
+		<-hangs
+		g.store = other.store
+		g.clock.Advance(5 * time.Minute)
+		stopOther := other.start()
+		for _, c := range changes {
+			g.until("all is carried out", func() bool {
+				now, err := g.store.ChangeByID(t.Context(), c.ID)
+				g.must(err)
+				return now.State.Over()
+			})
+		}
+		close(goOn)
+		stopFirst()
+		stopOther()
+		for _, c := range changes {
+			g.want(c, wtp.Done, "accepted 300")
+		}
+		if n := g.sent(hsstest.OpSetRaspSwitch); n != 8 {
+			t.Errorf("%d calls for eight batches", n)
+		}
+	})
+}
+
+// TestFencedProcessRecordsNothing: a call that is answered after the lease was lost
+// leaves the other process's record alone.
+func TestFencedProcessRecordsNothing(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), fleet(20))
+		g.read()
+		c := g.confirm(wtp.Enable)
+		g.wire.before = func(*http.Request) error {
+			g.wire.before = nil
+			// Another process finds the lease run out and claims the change.
+			g.clock.Advance(5 * time.Minute)
+			taken, ok, err := g.store.ClaimChange(context.Background(), "other")
+			if err != nil || !ok || taken.ID != c.ID {
+				t.Errorf("not to be taken over: %v %v", ok, err)
+			}
+			return nil
+		}
+		stop := g.start()
+		g.until("the call was answered", func() bool { return g.sent(hsstest.OpSetRaspSwitch) == 1 })
+		stop()
+		if got := g.outcomes(c); got[wtp.TargetUnclear] != 20 {
+			t.Errorf("%v, want all unclear as the new owner found them", got)
+		}
+		g.clock.Advance(5 * time.Minute)
+		g.finish(c)
+		g.want(c, wtp.Done, "accepted 20")
+		if n := g.sent(hsstest.OpSetRaspSwitch); n != 1 {
+			t.Errorf("%d calls", n)
+		}
+	})
+}

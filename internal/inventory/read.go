@@ -1,0 +1,170 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"wtp-console/internal/connect"
+	"wtp-console/internal/db"
+	"wtp-console/internal/hss"
+	"wtp-console/internal/wtp"
+)
+
+// noExportFor is how long an HSS that gave no usable export isn't asked for one.
+const noExportFor = 6 * time.Hour
+
+// all reads the whole of a project: every server, with every field, and every
+// backup server.
+func (r *Reader) all(ctx context.Context, p wtp.Project) ([]wtp.Server, []wtp.BackupServer, error) {
+	reading, err := r.Connect.Reading(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	servers, err := r.servers(ctx, reading)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Last, because somebody who follows a backup server may have kept a newer
+	// state than one read before all these servers.
+	backups, err := reading.Backups(ctx)
+	if up := connect.Upstream(err); up != nil && up.Class == string(hss.ClassNotInRegion) {
+		return servers, nil, nil // some regions have no backup servers (hss-api 1.2)
+	}
+	return servers, backups, err
+}
+
+func (r *Reader) servers(ctx context.Context, reading *connect.Reading) ([]wtp.Server, error) {
+	began := r.now()
+	first, total, err := reading.Page(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if reading.Pages(total) > connect.PagesAtOnce && !r.listDue(reading.Project.ID) {
+		servers, err := r.exported(ctx, reading, first, total)
+		if err == nil || !errors.Is(err, errListNeeded) {
+			return servers, err
+		}
+	}
+	servers, err := reading.Servers(ctx, first, total)
+	if err == nil {
+		r.noteListed(reading.Project.ID, r.now().Sub(began))
+	}
+	return servers, err
+}
+
+// errListNeeded says that the whole list must be read.
+var errListNeeded = errors.New("an export is not enough")
+
+// exported reads by an export, and takes what it lacks from what is known. first
+// is the list's first page, total how many servers HSS counts.
+func (r *Reader) exported(ctx context.Context, reading *connect.Reading, first []wtp.Server, total int) ([]wtp.Server, error) {
+	known, err := r.known(ctx, reading.Project)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := reading.Exported(ctx, nil)
+	if errors.Is(err, connect.ErrNoExport) {
+		r.logger().Warn("no usable export: the list is read instead", "project", reading.Project.ID, "err", err)
+		r.noteNoExport(reading.Project.ID)
+		return nil, errListNeeded
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range first {
+		known[s.HostID] = s
+	}
+	servers := make(map[string]wtp.Server, len(rows))
+	var look []string
+	for _, row := range rows {
+		if s, ok := known[row.HostID]; ok {
+			servers[row.HostID] = connect.Overlay(s, row)
+		} else {
+			look = append(look, row.HostID)
+		}
+	}
+	if len(servers)+len(look) < total {
+		// The export was made a moment after the first page was read: a server
+		// may have gone since. But it must not lose one that is still there.
+		for id := range known {
+			if _, ok := servers[id]; !ok {
+				look = append(look, id)
+			}
+		}
+	}
+	if len(look) > connect.LookUps {
+		return nil, errListNeeded
+	}
+	gone := 0
+	for _, id := range look {
+		s, ok, err := reading.Server(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			servers[id] = s
+		} else {
+			gone++
+		}
+	}
+	if len(servers)+gone < total {
+		return nil, errListNeeded
+	}
+	list := make([]wtp.Server, 0, len(servers))
+	for _, s := range servers {
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// known is the present inventory by host ID.
+func (r *Reader) known(ctx context.Context, p wtp.Project) (map[string]wtp.Server, error) {
+	known := make(map[string]wtp.Server, p.ServerCount)
+	q := db.ServerQuery{ProjectIDs: []int64{p.ID}, Limit: 500}
+	for {
+		page, err := r.Store.Servers(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.Servers {
+			known[s.HostID] = s
+		}
+		if page.Next == "" || len(page.Servers) == 0 {
+			return known, nil
+		}
+		q.After = page.Next
+	}
+}
+
+// listDue says whether the whole list is to be read. After a start it is: when it
+// was last read is not kept, and one reading more does no harm.
+func (r *Reader) listDue(project int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	due, ok := r.listed[project]
+	if !ok || !r.now().Before(due) {
+		return true
+	}
+	refused, ok := r.refused[project]
+	return ok && r.now().Sub(refused) < noExportFor
+}
+
+func (r *Reader) noteListed(project int64, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listed == nil {
+		r.listed = map[int64]time.Time{}
+	}
+	r.listed[project] = r.now().Add(max(cmp.Or(r.ListEvery, DefaultListEvery), 6*took))
+}
+
+func (r *Reader) noteNoExport(project int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused == nil {
+		r.refused = map[int64]time.Time{}
+	}
+	r.refused[project] = r.now()
+}
