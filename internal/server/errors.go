@@ -51,6 +51,10 @@ func (r *request) fail(err error) {
 }
 
 func (r *request) failWith(p views.Page, v views.ErrorView) {
+	p.Title = v.Title
+	if p.User != nil {
+		p.Crumbs = append(p.Crumbs, views.Crumb{Text: v.Title})
+	}
 	v.Page, v.RequestID, v.At = p, r.id(), r.now()
 	var err error
 	if r.htmx() {

@@ -83,12 +83,17 @@ func (v OverviewView) groupURL(g GroupCoverage) string {
 	return v.Page.URL("servers") + "?" + url.Values{"group": {name}}.Encode()
 }
 
-// share is on of can with one decimal. It says 100.0 or 0.0 only when that is
-// exact.
-func (g GroupCoverage) share() string {
+// percent is the share with its sign, or a dash if no server can have it.
+func (g GroupCoverage) percent() string {
 	if g.can() == 0 {
 		return "–"
 	}
+	return g.share() + "%"
+}
+
+// share is on of can with one decimal. It says 100.0 or 0.0 only when that is
+// exact. can is not 0.
+func (g GroupCoverage) share() string {
 	tenths := (g.On*1000 + g.can()/2) / g.can()
 	switch {
 	case tenths == 0 && g.On > 0:

@@ -75,11 +75,11 @@ func TestProgressIsWholeOnlyAtTheEnd(t *testing.T) {
 	require.EqualValues(t, 72, RunningChange{Done: 1325, Total: 1840}.Percent())
 	require.EqualValues(t, 99, RunningChange{Done: 99999, Total: 100000}.Percent())
 	require.EqualValues(t, 100, RunningChange{Done: 5, Total: 5}.Percent())
-	require.Equal(t, "–", GroupCoverage{Cannot: 4, Total: 4}.share())
+	require.Equal(t, "–", GroupCoverage{Cannot: 4, Total: 4}.percent())
 	require.Equal(t, "85.2", GroupCoverage{On: 14352, Off: 2498}.share())
 	require.Equal(t, "99.9", GroupCoverage{On: 99999, Off: 1}.share())
 	require.Equal(t, "0.1", GroupCoverage{On: 1, Off: 99999}.share())
-	require.Equal(t, "100.0", GroupCoverage{On: 7}.share())
+	require.Equal(t, "100.0%", GroupCoverage{On: 7}.percent())
 }
 
 func TestBarsFillTheirWidthAndHideNothing(t *testing.T) {
