@@ -229,16 +229,17 @@ func (s *Server) showIAMProjects(r *request) error {
 	if err != nil {
 		return err
 	}
-	return s.showProjectChoices(r, http.StatusOK, c, nil)
+	return s.showProjectChoices(r, http.StatusOK, views.IAMProjectsView{Credential: c})
 }
 
-func (s *Server) showProjectChoices(r *request, status int, c wtp.Credential, bad wtp.Invalid) error {
+func (s *Server) showProjectChoices(r *request, status int, v views.IAMProjectsView) error {
+	c := v.Credential
 	t := r.printer()
 	p, err := r.settingsPage(t.T("Choose projects"), views.Crumb{Text: c.Name, Href: credentialPath(c.ID, "")}, views.Crumb{Text: t.T("Choose projects")})
 	if err != nil {
 		return err
 	}
-	v := views.IAMProjectsView{Page: p, Credential: c, Bad: bad}
+	v.Page = p
 	v.Choices, err = s.iamProjects(r, c)
 	if errors.As(err, &v.Upstream) {
 		err = nil
@@ -280,13 +281,18 @@ func (s *Server) manageProjects(r *request) error {
 	}
 	var bad wtp.Invalid
 	var added []wtp.Project
+	same := wtp.ProjectForm{EnterpriseProjectID: in.Get("enterprise_project_id"), HSSEndpoint: in.Get("hss_endpoint"), CredentialID: strconv.FormatInt(c.ID, 10)}
+	ticked := map[string]bool{}
 	for _, id := range in["project"] {
+		ticked[id] = true
 		i := slices.IndexFunc(list, func(p wtp.IAMProject) bool { return p.ID == id })
 		if i < 0 {
 			bad.Add("project", "IAM does not list the project %s.", id)
 			continue
 		}
-		p, err := s.addProject(r, wtp.ProjectForm{Name: list[i].Name, Region: list[i].Region, HSSProjectID: id, CredentialID: strconv.FormatInt(c.ID, 10)})
+		form := same
+		form.Name, form.Region, form.HSSProjectID = list[i].Name, list[i].Region, id
+		p, err := s.addProject(r, form)
 		var invalid wtp.Invalid
 		switch {
 		case errors.As(err, &invalid):
@@ -301,7 +307,7 @@ func (s *Server) manageProjects(r *request) error {
 		if len(bad) == 0 {
 			bad.Add("project", "Tick at least one project.")
 		}
-		return s.showProjectChoices(r, http.StatusUnprocessableEntity, c, bad)
+		return s.showProjectChoices(r, http.StatusUnprocessableEntity, views.IAMProjectsView{Credential: c, Form: same, Ticked: ticked, Bad: bad})
 	}
 	return s.welcome(r, c, added, bad)
 }

@@ -159,6 +159,8 @@ type IAMProjectsView struct {
 	Page
 	Credential wtp.Credential
 	Choices    []wtp.IAMProject
+	Form       wtp.ProjectForm // what is the same for all that are ticked: enterprise project and endpoint
+	Ticked     map[string]bool // by project ID
 	Upstream   *wtp.Upstream
 	Bad        []wtp.FieldError
 }
