@@ -16,7 +16,7 @@ const seenFor = 30 * 24 * time.Hour
 // readBackAfter is when a finished change is read back, counted from its end;
 // the first reading is due at once.
 func readBackAfter() []time.Duration {
-	return []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute, 30 * time.Minute}
+	return []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute, 20 * time.Minute, 30 * time.Minute}
 }
 
 // noteSeen notes what the new inventory shows on the targets that were sent and

@@ -86,7 +86,7 @@ func (b *browser) complaints() []string {
 	defer b.mu.Unlock()
 	var out []string
 	for _, s := range b.said {
-		if !strings.Contains(s, "Failed to load resource") {
+		if !strings.Contains(s, "Failed to load resource") && !strings.HasPrefix(s, "info: Clear-Site-Data") {
 			out = append(out, s)
 		}
 	}
