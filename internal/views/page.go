@@ -237,3 +237,12 @@ func Initials(name string) string {
 func (p Page) old(project wtp.Project) bool {
 	return p.Now.Sub(project.ReadAt.Time()) > 15*time.Minute
 }
+
+type readFault struct{ ours, theirs string }
+
+// readFault is why the last reading of the project failed: our sentence, and
+// HSS's code, message and request ID if it gave any.
+func (p Page) readFault() readFault {
+	ours, theirs, _ := strings.Cut(p.Project.ReadError, "\n")
+	return readFault{p.Say(wtp.Text{ID: ours}), theirs}
+}
