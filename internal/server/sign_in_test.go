@@ -29,6 +29,19 @@ func TestSignInLeadsToWhereTheReaderWanted(t *testing.T) {
 	b.get("/sign-in?next=/account").to("/account")
 }
 
+func TestOldHashesAreMadeAnewAtSignIn(t *testing.T) {
+	c := start(t)
+	old, err := c.store.UserByName(c.ctx(), "root")
+	require.NoError(t, err)
+	require.Contains(t, old.PasswordHash, "m=64,")
+	c.browser().signIn("root", "wrong horse", "/").is(http.StatusUnauthorized)
+	c.browser().signIn("root", passwordOf("root"), "/account").to("/account")
+	now, err := c.store.UserByName(c.ctx(), "root")
+	require.NoError(t, err)
+	require.Contains(t, now.PasswordHash, "$argon2id$v=19$m=19456,t=2,p=1$")
+	c.browser().signIn("root", passwordOf("root"), "/account").to("/account")
+}
+
 func TestWrongNameAndWrongPasswordAnswerTheSame(t *testing.T) {
 	c := start(t)
 	gone := c.user("gone", wtp.Viewer)
