@@ -30,6 +30,7 @@ type work struct {
 	project wtp.Project
 	config  wtp.BackupConfig // of a backup server's change
 	log     *slog.Logger
+	unknown bool // this version doesn't know how to carry it out
 	stale   bool // confirmed too long ago to be begun or gone on with
 
 	tries     int64                 // sendings in a row that never left
@@ -52,10 +53,13 @@ func (w *work) run(ctx context.Context) error {
 	if w.project, err = w.Store.ProjectByID(ctx, w.change.ProjectID); err != nil {
 		return w.ended(ctx, err)
 	}
-	if w.change.Kind == wtp.BackupHost {
-		if err := json.Unmarshal([]byte(w.change.BackupAfter), &w.config); err != nil {
-			return fmt.Errorf("the backup server to be set: %w", err)
-		}
+	switch w.change.Kind {
+	case wtp.DynamicWTP:
+		w.unknown = w.change.Direction.Wanted() == ""
+	case wtp.BackupHost:
+		w.unknown = json.Unmarshal([]byte(w.change.BackupAfter), &w.config) != nil
+	default:
+		w.unknown = true
 	}
 	w.stale = w.now().Sub(w.change.ConfirmedAt.Time()) > cmp.Or(w.ResumeWithin, DefaultResumeWithin)
 	for ctx.Err() == nil {
@@ -292,6 +296,9 @@ func (w *work) reading(ctx context.Context) (*connect.Reading, error) {
 
 // mayNot says why nothing more may be sent for the change; "": it may.
 func (w *work) mayNot(ctx context.Context) (string, error) {
+	if w.unknown {
+		return wtp.Say("This version of the console cannot carry this change out. Nothing was sent. Was a newer version run before?").ID, nil
+	}
 	if w.stale {
 		return wtp.Say("The console was down or busy for too long after this was confirmed. Nothing more was sent. Plan the rest again if it is still wanted.").ID, nil
 	}

@@ -252,6 +252,22 @@ func TestFindHosts(t *testing.T) {
 	}
 }
 
+func TestProtectedDirs(t *testing.T) {
+	clock := dbtest.NewClock()
+	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{Fleet: hsstest.PlainFleet(1)})
+	_, p := g.store(g.keyPair())
+	g.sim.AddServer(p.HSSProjectID, hsstest.Server{HostID: "with", ProtectDirs: []string{"/srv/www", "/opt/site"}})
+	for id, want := range map[string]string{"with": "[/srv/www /opt/site]", "00000000-0000-4000-9000-000000000001": "[]", "unknown": "[]"} {
+		if got, err := g.ProtectedDirs(t.Context(), p, id); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v", id, got, err)
+		}
+	}
+	g.sim.RevokeKey(g.sim.Access().AK)
+	if _, err := g.ProtectedDirs(t.Context(), p, "with"); err == nil {
+		t.Error("no error with a key that is gone")
+	}
+}
+
 // TestNobodyWaitsAMinuteInABrowser: the budget is used up.
 func TestNobodyWaitsAMinuteInABrowser(t *testing.T) {
 	clock := dbtest.NewClock()

@@ -85,8 +85,9 @@ func (c *Connector) Backups(ctx context.Context, p wtp.Project) ([]wtp.BackupSer
 	return found, nil
 }
 
-// ProtectedDirs reads the directories that WTP protects on a server; none for a
-// server HSS has no WTP policy of. The error is a *wtp.Upstream.
+// ProtectedDirs are the directories that WTP protects on a server; none if HSS
+// knows no policy of it (it needs no WTP to be a backup server) or doesn't offer
+// the call in this region. The error is a *wtp.Upstream.
 func (c *Connector) ProtectedDirs(ctx context.Context, p wtp.Project, hostID string) ([]string, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -100,8 +101,12 @@ func (c *Connector) ProtectedDirs(ctx context.Context, p wtp.Project, hostID str
 		dirs = answer.ProtectDirs
 		return answer.Meta, err
 	})
-	if err != nil {
-		return nil, Upstream(err)
+	up := Upstream(err)
+	switch {
+	case up == nil:
+		return dirs, nil
+	case up.Class == string(hss.ClassRefused) || up.Class == string(hss.ClassNotInRegion):
+		return nil, nil
 	}
-	return dirs, nil
+	return nil, up
 }
