@@ -63,7 +63,7 @@ func (r *request) serve() error {
 	if r.route.path == staticRoute || r.route.path == "/healthz" || r.route.path == "/readyz" {
 		return r.route.handle(r)
 	}
-	if r.route.path != "/setup" {
+	if r.route.path != "/setup" && r.route.path != "/language" {
 		needed, err := r.s.needsSetup(r.ctx())
 		if err != nil {
 			return err

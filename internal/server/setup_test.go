@@ -29,6 +29,9 @@ func TestEverythingLeadsToSetupUntilItIsDone(t *testing.T) {
 	b.get("/healthz").is(200)
 	b.get("/readyz").is(200)
 	b.get(c.config.Assets.URL("console.css")).is(200)
+	b.post("/language", "language", "zh-CN", "next", "/setup").to("/setup")
+	require.Contains(t, b.get("/setup").is(200).text, "一次性代码")
+	b.post("/language", "language", "en", "next", "/setup").to("/setup")
 	page := b.get("/setup").is(200).page()
 	require.Equal(t, 4, page.Find("form[action='/setup'] input").Length())
 
