@@ -15,6 +15,9 @@ import (
 	"wtp-console/internal/wtp"
 )
 
+// choicesShown is how many servers the picker offers at once.
+const choicesShown = 10
+
 // backupForm is one request to add or change a backup server, and what is known
 // that it is checked against.
 type backupForm struct {
@@ -336,7 +339,8 @@ func (f *backupForm) search(query string) {
 		traceOf(f.r.ctx()).err = err
 		f.view.Picker.Upstream = &wtp.Upstream{Text: wtp.Say("Reading failed inside the console. Quote request %s to whoever runs it.", f.r.id())}
 	}
-	f.view.Picker.Choices = choices[:min(len(choices), 20)]
+	f.view.Picker.More = len(choices) > choicesShown
+	f.view.Picker.Choices = choices[:min(len(choices), choicesShown)]
 }
 
 // diff computes the difference that the page shows, with the token that stands

@@ -145,6 +145,7 @@ type HostPickerView struct {
 	Query    string
 	Searched bool
 	Choices  []wtp.HostChoice
+	More     bool // more were found than are shown
 	Upstream *wtp.Upstream
 }
 
@@ -206,6 +207,8 @@ func (v BackupFormView) sub() string {
 	switch {
 	case v.Upstream != nil:
 		return ""
+	case v.Form.HostID == "":
+		return v.T("Choose a server. If HSS has it as a backup server already, saving changes it; else saving adds it.")
 	case v.Present == nil:
 		return v.T("HSS has no backup server with this host ID, so saving adds one.")
 	case v.Uses > 0:

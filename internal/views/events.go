@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"wtp-console/internal/wtp"
 )
@@ -51,6 +52,21 @@ func (v EventsView) project(id int64) string {
 		}
 	}
 	return ""
+}
+
+// change is the address and number of the change that an event is about; "" if
+// it is about none, or of a project that is no longer managed.
+func (v EventsView) change(e wtp.Event) (href, number string) {
+	n, err := strconv.ParseInt(strings.TrimPrefix(e.Subject, "change "), 10, 64)
+	if e.ChangeID == 0 || err != nil || n <= 0 {
+		return "", ""
+	}
+	for _, p := range v.Projects {
+		if p.ID == e.ProjectID {
+			return "/p/" + url.PathEscape(p.Slug) + "/changes/" + strconv.FormatInt(n, 10), "#" + v.Int(n)
+		}
+	}
+	return "", ""
 }
 
 // eventWord says what an event is. A verb that the console doesn't know, of a
