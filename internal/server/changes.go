@@ -32,11 +32,7 @@ func (s *Server) showChange(r *request) error {
 	if err != nil {
 		return err
 	}
-	q := r.Request.URL.Query()
-	if err := s.fillTargets(r, &v, q); err != nil {
-		return err
-	}
-	if err := s.fillCalls(r, &v, q); err != nil {
+	if err := s.fillLists(r, &v); err != nil {
 		return err
 	}
 	status := http.StatusOK
@@ -47,13 +43,39 @@ func (s *Server) showChange(r *request) error {
 }
 
 // swapProgress is what the page of a change asks for while it is under way. It
-// reads kept counters, never the targets one by one.
+// reads kept counters, and the lists only when the change has moved on.
 func (s *Server) swapProgress(r *request) error {
 	v, err := s.changeView(r)
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, views.ChangeParts(v, r.Query("was") != v.HeadKey()))
+	moved := r.Query("was") != v.HeadKey()
+	if moved {
+		if err := s.fillLists(r, &v); err != nil {
+			return err
+		}
+	} else {
+		v.Drawn = r.Query("drawn")
+		if err := placeOf(&v, r.Request.URL.Query()); err != nil {
+			return err
+		}
+	}
+	return r.show(http.StatusOK, views.ChangeParts(v, moved))
+}
+
+// fillLists loads the servers and the calls that the address asks for.
+func (s *Server) fillLists(r *request, v *views.ChangeView) error {
+	if err := placeOf(v, r.Request.URL.Query()); err != nil {
+		var bad wtp.Invalid
+		if !errors.As(err, &bad) {
+			return err
+		}
+		v.Faults = bad
+	}
+	if err := s.fillTargets(r, v); err != nil {
+		return err
+	}
+	return s.fillCalls(r, v)
 }
 
 // changeView loads what the progress, head and record of a change show.
@@ -156,16 +178,13 @@ func (s *Server) fillBackup(r *request, v *views.ChangeView) error {
 	return err
 }
 
-// fillTargets loads one page of the servers of a change. A word that the
-// console doesn't know shows none.
-func (s *Server) fillTargets(r *request, v *views.ChangeView, q url.Values) error {
-	if v.Change.Kind == wtp.BackupHost {
-		return nil
-	}
-	var bad wtp.Invalid
+// placeOf reads which servers and calls of a change are asked for. The error is
+// a wtp.Invalid that names every word it doesn't know.
+func placeOf(v *views.ChangeView, q url.Values) error {
+	var bad, badPlace wtp.Invalid
+	var err error
 	v.Tab = q.Get("outcome")
-	outcome, confirmed, ok := views.ChangeTab(v.Tab)
-	if !ok {
+	if _, _, ok := views.ChangeTab(v.Tab); !ok {
 		bad.Add("outcome", "%q is not an outcome the console knows.", v.Tab)
 		v.Tab = ""
 	}
@@ -174,32 +193,30 @@ func (s *Server) fillTargets(r *request, v *views.ChangeView, q url.Values) erro
 		bad.Add("why", "%q is not a reason the console knows.", string(v.Why))
 		v.Why = ""
 	}
-	var badPlace wtp.Invalid
-	var err error
 	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
 		bad = append(bad, badPlace...)
 	}
-	if len(bad) > 0 {
-		v.Faults = bad
+	if v.CallsAfter, err = optionalNumber("calls", q.Get("calls")); errors.As(err, &badPlace) {
+		bad = append(bad, badPlace...)
+	}
+	return bad.Err()
+}
+
+// fillTargets loads one page of the servers of a change; none if the address
+// has a fault.
+func (s *Server) fillTargets(r *request, v *views.ChangeView) error {
+	if v.Change.Kind == wtp.BackupHost || len(v.Faults) > 0 {
 		return nil
 	}
-	v.Targets, err = s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Confirmed: confirmed, Why: v.Why, After: v.After, Limit: listRows + 1})
-	v.Targets, v.Next = cutTargets(v.Targets)
+	outcome, confirmed, _ := views.ChangeTab(v.Tab)
+	rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Confirmed: confirmed, Why: v.Why, After: v.After, Limit: listRows + 1})
+	v.Targets, v.Next = cutTargets(rows)
 	return err
 }
 
-func (s *Server) fillCalls(r *request, v *views.ChangeView, q url.Values) error {
-	after, err := optionalNumber("calls", q.Get("calls"))
-	if err != nil {
-		var bad wtp.Invalid
-		if errors.As(err, &bad) {
-			v.Faults = append(v.Faults, bad...)
-			return nil
-		}
-		return err
-	}
-	v.CallsAfter = after
-	v.Calls, err = s.Store.Calls(r.ctx(), v.Change.ID, after, listRows+1)
+func (s *Server) fillCalls(r *request, v *views.ChangeView) error {
+	var err error
+	v.Calls, err = s.Store.Calls(r.ctx(), v.Change.ID, v.CallsAfter, listRows+1)
 	if len(v.Calls) > listRows {
 		v.Calls = v.Calls[:listRows]
 		v.CallsNext = v.Calls[listRows-1].ID

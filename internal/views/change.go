@@ -63,6 +63,7 @@ type ChangeView struct {
 	CallsAfter     int64
 	CallsNext      int64
 	Faults         []wtp.FieldError // of the address
+	Drawn          string           // TallyKey when the lists were drawn; "" for now
 }
 
 // ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or
@@ -203,6 +204,31 @@ func (v ChangeView) HeadKey() string {
 	return key
 }
 
+// TallyKey names how far the change is, so that a page knows when its lists are
+// no longer the newest.
+func (v ChangeView) TallyKey() string {
+	t := v.Tally
+	return strconv.FormatInt(t.open(), 36) + "." + strconv.FormatInt(t.of(wtp.TargetSending), 36) + "." + strconv.FormatInt(t.Confirmed, 36) + "." + strconv.FormatInt(t.Otherwise, 36)
+}
+
+func (v ChangeView) drawn() string {
+	if v.Drawn != "" {
+		return v.Drawn
+	}
+	return v.TallyKey()
+}
+
+// behind says whether the lists on the page are older than the progress.
+func (v ChangeView) behind() bool { return v.drawn() != v.TallyKey() }
+
+// pollURL carries what the page shows, so that a poll knows what to swap.
+func (v ChangeView) pollURL() string {
+	q := v.query(v.Tab, v.Why, v.After, v.CallsAfter)
+	q.Set("was", v.HeadKey())
+	q.Set("drawn", v.drawn())
+	return withQuery(v.url("progress"), q.Encode())
+}
+
 // poll makes the progress ask for itself while there is something to wait for.
 func (v ChangeView) poll() templ.Attributes {
 	if !v.live() {
@@ -213,7 +239,7 @@ func (v ChangeView) poll() templ.Attributes {
 		every = "every 10s"
 	}
 	return templ.Attributes{
-		"hx-get":        v.url("progress") + "?was=" + v.HeadKey(),
+		"hx-get":        v.pollURL(),
 		"hx-trigger":    every,
 		"hx-swap":       "outerHTML",
 		"hx-status:4xx": "swap:none",
@@ -226,16 +252,24 @@ func (v ChangeView) decided() int64 { return max(v.Change.ToSend-v.Tally.open(),
 
 func (v ChangeView) slices() []Slice {
 	t := v.Tally
+	otherwise := Slice{"warn", t.Otherwise, v.T("Accepted, HSS shows otherwise")}
+	if v.readingBack() { // that is what it shows at first
+		otherwise = Slice{"info", t.Otherwise, v.T("Accepted, HSS does not show it yet")}
+	}
+	skipped := int64(0)
+	if v.Change.State.Over() {
+		skipped = t.of(wtp.TargetSkipped)
+	}
 	return []Slice{
 		{"ok", t.Confirmed, v.T("Read back as wanted")},
 		{"info", t.unseen(), v.T("Accepted, not seen yet")},
-		{"warn", t.Otherwise, v.T("Accepted, HSS shows otherwise")},
+		otherwise,
 		{"bad", t.of(wtp.TargetRefused), v.T("Refused")},
 		{"unk", t.of(wtp.TargetUnknown) + t.of(wtp.TargetUnclear), v.T("Unknown")},
 		{"acc", t.of(wtp.TargetSending), v.T("In progress")},
 		{"faint", t.of(wtp.TargetWaiting), v.T("Waiting")},
 		{"idle", t.of(wtp.TargetStopped), v.T("Stopped, not sent")},
-		{"faint", t.of(wtp.TargetSkipped), v.T("Skipped")},
+		{"faint", skipped, v.T("Skipped")},
 	}
 }
 

@@ -43,8 +43,8 @@ func (v ChangeView) tabs() []tab {
 	return shown
 }
 
-// place is the query of this page with other values of some parameters.
-func (v ChangeView) place(outcome string, why wtp.Why, after, callsAfter int64) string {
+// query is the query of this page with other values of its parameters.
+func (v ChangeView) query(outcome string, why wtp.Why, after, callsAfter int64) url.Values {
 	q := url.Values{}
 	if outcome != "" {
 		q.Set("outcome", outcome)
@@ -58,7 +58,11 @@ func (v ChangeView) place(outcome string, why wtp.Why, after, callsAfter int64) 
 	if callsAfter > 0 {
 		q.Set("calls", strconv.FormatInt(callsAfter, 10))
 	}
-	return withQuery(v.url(), q.Encode())
+	return q
+}
+
+func (v ChangeView) place(outcome string, why wtp.Why, after, callsAfter int64) string {
+	return withQuery(v.url(), v.query(outcome, why, after, callsAfter).Encode())
 }
 
 func (v ChangeView) tabURL(outcome string, why wtp.Why, after int64) string {
@@ -199,12 +203,17 @@ func (v ChangeView) troubles() []trouble {
 	}
 	add(v.Tally.of(wtp.TargetUnknown), "unk", "help-circle", v.T("HSS did not answer clearly, and reading back did not settle it"), v.T("It may have worked. Look at the server in HSS before trying again."), string(wtp.TargetUnknown))
 	add(v.Tally.of(wtp.TargetUnclear), "unk", "zoom-question", v.T("No clear answer from HSS yet"), v.T("It may have worked. The console reads these servers back before anything is sent again."), string(wtp.TargetUnclear))
-	add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console reads again at 1, 5, 20 and 30 minutes after the end."), string(wtp.TargetAccepted))
+	if !v.readingBack() {
+		add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console read it back for 30 minutes after the end."), string(wtp.TargetAccepted))
+	}
 	return s
 }
 
 func (v ChangeView) troubleCount() string {
-	n := v.failed() + v.unknown() + v.Tally.of(wtp.TargetUnclear) + v.Tally.Otherwise
+	n := v.failed() + v.unknown() + v.Tally.of(wtp.TargetUnclear)
+	if !v.readingBack() {
+		n += v.Tally.Otherwise
+	}
 	return v.N(n, "%d server", "%d servers")
 }
 

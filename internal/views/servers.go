@@ -410,6 +410,15 @@ func outOfBand(swap bool) templ.Attributes {
 	return templ.Attributes{"hx-swap-oob": "true"}
 }
 
+// morph is outOfBand for a part that may have the focus: what stays the same
+// stays in place.
+func morph(swap bool) templ.Attributes {
+	if !swap {
+		return nil
+	}
+	return templ.Attributes{"hx-swap-oob": "outerMorph"}
+}
+
 // listSwap makes a link swap the list alone.
 func listSwap(v ServersView, query string) templ.Attributes {
 	return templ.Attributes{

@@ -1,0 +1,129 @@
+package views
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/a-h/templ"
+	"github.com/stretchr/testify/require"
+
+	"wtp-console/internal/wtp"
+	"wtp-console/static"
+)
+
+func changePage() Page {
+	return Page{
+		Lang: "en", Assets: static.New(), Zone: time.UTC, Now: time.Date(2026, 5, 14, 22, 5, 0, 0, time.UTC),
+		User: &wtp.User{ID: 1, Name: "Mei Chen", Role: wtp.Operator}, Project: &wtp.Project{ID: 1, Slug: "web-prod", Name: "web-prod", Region: "cn-north-4"},
+	}
+}
+
+func drawn(t *testing.T, c templ.Component) *goquery.Document {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, c.Render(t.Context(), &b))
+	d, err := goquery.NewDocumentFromReader(&b)
+	require.NoError(t, err)
+	return d
+}
+
+func words(s *goquery.Selection) []string {
+	return s.Map(func(_ int, s *goquery.Selection) string { return strings.Join(strings.Fields(s.Text()), " ") })
+}
+
+func doneChange() ChangeView {
+	return ChangeView{
+		Page:   changePage(),
+		Change: wtp.Change{ID: 1, Number: 2481, Kind: wtp.DynamicWTP, Direction: wtp.Disable, State: wtp.Done, ToSend: 10, TargetCount: 12, ConfirmedByName: "Mei Chen"},
+		Tally:  Tally{Outcome: map[wtp.Outcome]int64{wtp.TargetAccepted: 10, wtp.TargetSkipped: 2}},
+	}
+}
+
+func TestAcceptedIsNeverGreen(t *testing.T) {
+	v := doneChange()
+	v.Batches = []wtp.Batch{{ID: 1, No: 1, State: wtp.BatchAccepted, Size: 5}, {ID: 2, No: 2, State: wtp.BatchAccepted, Size: 5}}
+	d := drawn(t, ChangeProgress(v))
+	require.Zero(t, d.Find(".tile-ok, .f-ok, .st-ok").Length())
+	require.Equal(t, "warn", v.pill().kind)
+	v.Tally.Confirmed = 10
+	d = drawn(t, ChangeProgress(v))
+	require.Equal(t, 2, d.Find(".tile-ok").Length())
+	require.Equal(t, "ok", v.pill().kind)
+}
+
+func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
+	v := doneChange()
+	v.Tally.Confirmed, v.Tally.Otherwise = 4, 5
+	v.Change.ReadBackAt = 1
+	require.Empty(t, v.troubles())
+	v.Change.ReadBackAt = 0
+	d := drawn(t, ChangeProgress(v))
+	require.Equal(t, []string{"Read back as wanted 4", "Accepted, not seen yet 1", "Accepted, HSS shows otherwise 5", "Skipped 2"}, words(d.Find(".lgd li")))
+	require.Contains(t, words(d.Find("ul.list li"))[0], "HSS accepted it, but shows otherwise")
+	require.Equal(t, "Accepted, HSS shows otherwise on 5", v.pill().text)
+	_, polls := d.Find("#progress").Attr("hx-trigger")
+	require.False(t, polls)
+}
+
+func TestManyBatchesShareTiles(t *testing.T) {
+	v := doneChange()
+	for no := int64(1); no <= 501; no++ {
+		v.Batches = append(v.Batches, wtp.Batch{ID: no, No: no, State: wtp.BatchAccepted, Size: 200})
+	}
+	v.Batches[14].State = wtp.BatchRefused
+	tiles := v.tiles()
+	require.Len(t, tiles, 51)
+	require.Equal(t, "Batches 11 to 20: refused", tiles[1].title)
+	require.Equal(t, "tile-bad", tiles[1].class)
+	require.Equal(t, "Batches 501 to 501: accepted", tiles[50].title)
+	v.Batches = v.Batches[:120]
+	require.Len(t, v.tiles(), 120)
+}
+
+func TestProgressIsAnnouncedByQuarters(t *testing.T) {
+	v := doneChange()
+	v.Change.State, v.Change.ToSend = wtp.Running, 100
+	at := func(accepted, refused int64) string {
+		v.Tally.Outcome = map[wtp.Outcome]int64{wtp.TargetAccepted: accepted, wtp.TargetRefused: refused, wtp.TargetWaiting: 100 - accepted - refused}
+		return v.sayText()
+	}
+	require.Equal(t, "0 percent done.", at(24, 0))
+	require.Equal(t, "25 percent done.", at(25, 0))
+	require.Equal(t, at(25, 0), at(49, 0))
+	require.Equal(t, "50 percent done, with problems.", at(49, 1))
+}
+
+func TestChangePageHasOneOfEach(t *testing.T) {
+	v := doneChange()
+	v.Change.Reason = `<b>why</b>`
+	d := drawn(t, ChangePage(v))
+	for _, id := range []string{"#progress", "#change-head", "#record", "#servers", "#calls", "#tabs"} {
+		require.Equal(t, 1, d.Find(id).Length(), id)
+	}
+	require.Contains(t, d.Find("#record").Text(), "<b>why</b>")
+	require.Zero(t, d.Find("[style], #record b").Length())
+}
+
+func TestAboutTime(t *testing.T) {
+	p := changePage()
+	for _, row := range []struct {
+		calls, perMinute int64
+		want             string
+	}{{0, 5, "less than a minute"}, {5, 5, "less than a minute"}, {6, 5, "about 1 minute"}, {54, 5, "about 10 minutes"}, {500, 5, "about 99 minutes"}, {1000, 5, "about 3 h 19 min"}, {10, 0, "less than a minute"}} {
+		require.Equal(t, row.want, p.about(row.calls, row.perMinute), "%+v", row)
+	}
+}
+
+func TestTypedConfirmationOnlyForDisabling(t *testing.T) {
+	plan := wtp.Change{Direction: wtp.Disable, ToSend: 100}
+	require.Empty(t, TypedConfirmation(plan, 0))
+	require.Equal(t, "turn off 100", TypedConfirmation(plan, 1))
+	plan.ToSend = 10788
+	require.Equal(t, "turn off 10788", TypedConfirmation(plan, 0))
+	plan.Direction = wtp.Enable
+	require.Empty(t, TypedConfirmation(plan, 5))
+	require.Empty(t, TypedConfirmation(wtp.Change{Direction: wtp.Disable}, 3))
+}
