@@ -147,6 +147,7 @@ func eventIcon(verb string) (icon, class string) {
 type detailRow struct{ key, value string }
 
 // detail lays an event's JSON out as rows, keys of nested objects joined by dots.
+// What is empty is left out.
 func detail(e wtp.Event) []detailRow {
 	d := json.NewDecoder(bytes.NewReader([]byte(e.Detail)))
 	d.UseNumber()
@@ -160,7 +161,10 @@ func detail(e wtp.Event) []detailRow {
 func flatten(rows []detailRow, key string, value any) []detailRow {
 	object, ok := value.(map[string]any)
 	if !ok {
-		return append(rows, detailRow{key, plain(value)})
+		if text := plain(value); text != "" {
+			rows = append(rows, detailRow{key, text})
+		}
+		return rows
 	}
 	keys := make([]string, 0, len(object))
 	for k := range object {
