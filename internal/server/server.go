@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
 	"sync/atomic"
 	"time"
 
@@ -139,7 +140,7 @@ func (s *Server) engine() (*gin.Engine, error) {
 		}
 	}
 	e.NoRoute(s.adapt(route{verb: public, handle: func(*request) error { return wtp.ErrNotFound }}))
-	e.NoMethod(s.adapt(route{verb: public, handle: func(*request) error { return errMethod }}))
+	e.NoMethod(s.adapt(route{verb: public, handle: wrongMethod}))
 	return e, nil
 }
 
@@ -168,4 +169,14 @@ func (s *Server) wrap(engine *gin.Engine) error {
 	inner := sameSiteReads(refuse, crossSite.Handler(engine))
 	s.handler = zip(s.headers(s.log(inner)))
 	return nil
+}
+
+// wrongMethod answers an address that exists for another method. One that takes
+// a form stays in the address bar when the form comes back with faults; whoever
+// loads it again, or shares it, is led to the page that has the form.
+func wrongMethod(r *request) error {
+	if m := r.Request.Method; m == http.MethodGet || m == http.MethodHead {
+		return r.see(path.Dir(r.Request.URL.Path))
+	}
+	return errMethod
 }
