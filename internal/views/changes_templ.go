@@ -846,7 +846,7 @@ func ChangeList(v ChangesView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = Pager(v.Page, v.pager()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = forward(v.Page, v.pager(), v.T("Pages of changes")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

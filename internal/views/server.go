@@ -39,7 +39,11 @@ func (v ServerView) changeURL(e ServerEntry) string {
 func (v ServerView) entryStatus(e ServerEntry) status {
 	s := outcomeStatus(v.Page, e.Target.Outcome, e.Target.Confirmed())
 	if e.Target.Kind == wtp.DynamicWTP && e.Target.Outcome == wtp.TargetAccepted {
-		s.icon = dynamicWord(v.Page, e.Target.Wanted).icon
+		wanted := dynamicWord(v.Page, e.Target.Wanted)
+		s.icon = wanted.icon
+		if e.Target.Confirmed() {
+			s.kind = wanted.kind
+		}
 	}
 	return s
 }
