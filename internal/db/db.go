@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"gorm.io/gorm/logger"
 
 	"wtp-console/internal/wtp"
+	"wtp-console/migrations"
 )
 
 // Config says where the data is kept and how.
@@ -53,13 +55,28 @@ type Store struct {
 	leaseFor time.Duration
 	postgres bool
 	lock     *os.File // the SQLite file's lock
+
+	migrations fs.FS // numbered SQL for the database at hand
 }
 
 // Open opens the database, creates it where there is none, and brings its
 // schema up to date. An SQLite file is copied before it is migrated. The error
 // is ErrNewerSchema or ErrLocked where that is what is in the way.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{now: c.Now, log: c.Logger, leaseFor: c.LeaseFor, postgres: c.URL != ""}
+	files := migrations.SQLite
+	if c.URL != "" {
+		files = migrations.Postgres
+	}
+	numbered, err := files()
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	return openWith(ctx, c, numbered)
+}
+
+// openWith is Open with given migrations.
+func openWith(ctx context.Context, c Config, numbered fs.FS) (*Store, error) {
+	s := &Store{now: c.Now, log: c.Logger, leaseFor: c.LeaseFor, postgres: c.URL != "", migrations: numbered}
 	if s.now == nil {
 		s.now = time.Now
 	}

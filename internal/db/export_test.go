@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"gorm.io/gorm"
 
 	"wtp-console/internal/wtp"
 )
+
+// OpenWith opens with other migrations than this version's.
+func OpenWith(ctx context.Context, c Config, numbered fs.FS) (*Store, error) {
+	return openWith(ctx, c, numbered)
+}
 
 // Writer and Reader are the handles, for tests that look underneath.
 func (s *Store) Writer() *gorm.DB { return s.write }

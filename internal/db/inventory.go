@@ -90,7 +90,7 @@ func serverColumns() []string {
 	return []string{
 		"project_id", "host_id", "name", "name_key", "private_ip", "public_ip", "group_name", "os", "os_name", "asset_value", "host_status",
 		"agent_status", "protect_status", "dynamic", "protect_dir_num", "interrupt_reason", "backup_host_id", "static_attacks", "dynamic_attacks",
-		"read_at", "dynamic_since",
+		"dynamic_since",
 	}
 }
 
@@ -98,7 +98,7 @@ func serverRow(s *wtp.Server) []any {
 	return []any{
 		s.ProjectID, s.HostID, s.Name, s.NameKey, s.PrivateIP, s.PublicIP, s.GroupName, s.OS, s.OSName, s.AssetValue, s.HostStatus,
 		s.AgentStatus, s.ProtectStatus, s.Dynamic, s.ProtectDirNum, s.InterruptReason, s.BackupHostID, s.StaticAttacks, s.DynamicAttacks,
-		int64(s.ReadAt), int64(s.DynamicSince),
+		int64(s.DynamicSince),
 	}
 }
 
@@ -124,7 +124,7 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		if p.ReadLease != owner {
 			return wtp.ErrConflict
 		}
-		flips, err := s.saveServers(ctx, tx, projectID, servers, startedAt, &res)
+		flips, err := s.saveServers(ctx, tx, projectID, servers, &res)
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func tidyBackups(list []wtp.BackupServer, project int64, at wtp.Instant) []wtp.B
 
 // saveServers writes only the rows that differ: both lists are sorted by host
 // ID and walked side by side.
-func (s *Store) saveServers(ctx context.Context, tx *gorm.DB, project int64, servers []wtp.Server, at wtp.Instant, res *SaveResult) ([]flip, error) {
+func (s *Store) saveServers(ctx context.Context, tx *gorm.DB, project int64, servers []wtp.Server, res *SaveResult) ([]flip, error) {
 	var (
 		write []int // of servers
 		gone  []string
@@ -211,7 +211,7 @@ func (s *Store) saveServers(ctx context.Context, tx *gorm.DB, project int64, ser
 		} else if v.Dynamic != "" && old.Dynamic != "" {
 			flips = append(flips, flip{host: v.HostID, now: v.Dynamic})
 		}
-		old.ReadAt = v.ReadAt
+		old.ReadAt = v.ReadAt // of the project, see readServers
 		if *v != *old {
 			write = append(write, i)
 			res.Changed++
@@ -235,11 +235,8 @@ func (s *Store) saveServers(ctx context.Context, tx *gorm.DB, project int64, ser
 			return nil, fmt.Errorf("removing servers: %w", err)
 		}
 	}
-	if len(write) < len(servers) {
-		if _, err := exec(tx, "UPDATE servers SET read_at = ? WHERE project_id = ?", at, project); err != nil {
-			return nil, fmt.Errorf("saving servers: %w", err)
-		}
-	}
+	// In the order of names, which most indexes follow: they grow at few places.
+	slices.SortFunc(write, func(a, b int) int { return strings.Compare(servers[a].NameKey, servers[b].NameKey) })
 	return flips, s.insertRows(ctx, tx, "servers", serverColumns(), len(write),
 		func(n int) []any { return serverRow(&servers[write[n]]) }, upsert(serverColumns(), "project_id", "host_id"))
 }
@@ -267,7 +264,7 @@ func scanServers(ctx context.Context, tx *gorm.DB, project int64, row func(*wtp.
 	to := []any{
 		&v.ProjectID, &v.HostID, &v.Name, &v.NameKey, &v.PrivateIP, &v.PublicIP, &v.GroupName, &v.OS, &v.OSName, &v.AssetValue, &v.HostStatus,
 		&v.AgentStatus, &v.ProtectStatus, &v.Dynamic, &v.ProtectDirNum, &v.InterruptReason, &v.BackupHostID, &v.StaticAttacks, &v.DynamicAttacks,
-		&v.ReadAt, &v.DynamicSince,
+		&v.DynamicSince,
 	}
 	for rows.Next() {
 		if err := rows.Scan(to...); err != nil {

@@ -4,13 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-
-	"wtp-console/migrations"
 )
 
 // migrator applies the numbered SQL of one database.
@@ -19,21 +16,8 @@ type migrator struct {
 }
 
 func (s *Store) migrator(d *sql.DB) (migrator, error) {
-	var (
-		files   fs.FS
-		err     error
-		dialect = goose.DialectSQLite3
-		opts    = []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	)
-	if s.postgres {
-		dialect = goose.DialectPostgres
-		files, err = migrations.Postgres()
-	} else {
-		files, err = migrations.SQLite()
-	}
-	if err != nil {
-		return migrator{}, fmt.Errorf("migrations: %w", err)
-	}
+	dialect := goose.DialectSQLite3
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if d == nil {
 		d = &sql.DB{} // only the list of migrations is wanted
 	} else if s.postgres {
@@ -44,7 +28,10 @@ func (s *Store) migrator(d *sql.DB) (migrator, error) {
 		}
 		opts = append(opts, goose.WithSessionLocker(l))
 	}
-	p, err := goose.NewProvider(dialect, d, files, opts...)
+	if s.postgres {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, d, s.migrations, opts...)
 	if err != nil {
 		return migrator{}, fmt.Errorf("migrations: %w", err)
 	}
@@ -58,6 +45,17 @@ func (m migrator) newest() int64 {
 		v = max(v, s.Version)
 	}
 	return v
+}
+
+// after is the first version this binary knows beyond v.
+func (m migrator) after(v int64) int64 {
+	next := m.newest()
+	for _, s := range m.ListSources() {
+		if s.Version > v {
+			next = min(next, s.Version)
+		}
+	}
+	return next
 }
 
 // migrate brings the schema up to date. path is the SQLite file to be copied
@@ -77,7 +75,7 @@ func (s *Store) migrate(ctx context.Context, d *sql.DB, path string) error {
 	case have == p.newest():
 		return nil
 	case have > 0 && path != "":
-		copyTo := fmt.Sprintf("%s.before-%04d.bak", path, have+1)
+		copyTo := fmt.Sprintf("%s.before-%04d.bak", path, p.after(have))
 		// A copy is there if an earlier start failed halfway: it is the older
 		// truth, or at least the same.
 		if _, err := os.Stat(copyTo); err == nil {

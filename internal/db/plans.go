@@ -198,9 +198,12 @@ func (s *Store) Drop(ctx context.Context, actor wtp.Actor, projectID int64, uid 
 
 // inTheWay looks for a server of the plan that another open change has.
 func inTheWay(tx *gorm.DB, c wtp.Change) error {
-	other, err := one[wtp.Change](tx, `SELECT x.* FROM changes x WHERE x.id = (SELECT MIN(o.change_id) FROM targets t JOIN targets o
-		ON o.project_id = t.project_id AND o.kind = t.kind AND o.host_id = t.host_id AND o.outcome IN ('waiting', 'sending', 'unclear')
-		WHERE t.change_id = ? AND t.bucket IN ? AND o.change_id <> t.change_id)`, c.ID, sentBuckets())
+	// A subquery for each target, not a join: it is one look into the unique index
+	// of open targets, whatever the planner believes of a table just filled.
+	other, err := one[wtp.Change](tx, `SELECT * FROM changes WHERE id = (SELECT MIN(x.other) FROM (
+		SELECT (SELECT o.change_id FROM targets o WHERE o.project_id = t.project_id AND o.kind = t.kind AND o.host_id = t.host_id
+			AND o.outcome IN ('waiting', 'sending', 'unclear')) AS other
+		FROM targets t WHERE t.change_id = ? AND t.bucket IN ?) x)`, c.ID, sentBuckets())
 	if errors.Is(err, wtp.ErrNotFound) {
 		return nil
 	}

@@ -37,6 +37,10 @@ type GroupCount struct {
 	Cannot int64
 }
 
+// readServers begins a query for servers. A server was last read when its
+// project was.
+const readServers = "SELECT s.*, p.read_at FROM servers s JOIN projects p ON p.id = s.project_id WHERE "
+
 // serverWhere is a filter as SQL over servers as s. Values are parameters only.
 func serverWhere(f wtp.ServerFilter) (string, []any) {
 	var where []string
@@ -215,7 +219,7 @@ func (s *Store) serverRows(ctx context.Context, project int64, f wtp.ServerFilte
 		}
 	}
 	rows, err := many[wtp.Server](s.reader(ctx),
-		"SELECT * FROM servers s WHERE s.project_id = ? AND "+where+" ORDER BY "+strings.Join(keys, dir+", ")+dir+" LIMIT ?", append(args, limit)...)
+		readServers+"s.project_id = ? AND "+where+" ORDER BY "+strings.Join(keys, dir+", ")+dir+" LIMIT ?", append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("reading servers: %w", err)
 	}
@@ -244,7 +248,7 @@ func (s *Store) CountServers(ctx context.Context, projectIDs []int64, f wtp.Serv
 
 // Server finds one server of the inventory.
 func (s *Store) Server(ctx context.Context, projectID int64, hostID string) (wtp.Server, error) {
-	return one[wtp.Server](s.reader(ctx), "SELECT * FROM servers WHERE project_id = ? AND host_id = ?", projectID, clean(hostID, maxName))
+	return one[wtp.Server](s.reader(ctx), readServers+"s.project_id = ? AND s.host_id = ?", projectID, clean(hostID, maxName))
 }
 
 // Groups counts the servers of each group, by name; groups of one name in

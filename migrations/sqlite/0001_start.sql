@@ -93,7 +93,8 @@ CREATE UNIQUE INDEX projects_slug ON projects (slug) WHERE removed_at = 0;
 CREATE UNIQUE INDEX projects_hss ON projects (region, hss_project_id, enterprise_project_id) WHERE removed_at = 0;
 CREATE INDEX projects_credential ON projects (credential_id);
 
--- The inventory: what HSS showed when it was last read.
+-- The inventory: what HSS showed when it was last read, at projects.read_at. A
+-- reading writes only the rows that differ.
 CREATE TABLE servers (
   project_id INTEGER NOT NULL DEFAULT 0,
   host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
@@ -114,15 +115,14 @@ CREATE TABLE servers (
   backup_host_id TEXT NOT NULL DEFAULT '',
   static_attacks INTEGER NOT NULL DEFAULT 0,
   dynamic_attacks INTEGER NOT NULL DEFAULT 0,
-  read_at INTEGER NOT NULL DEFAULT 0,
   dynamic_since INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (project_id, host_id)
 ) STRICT;
 CREATE INDEX servers_name ON servers (project_id, name_key, host_id);
-CREATE INDEX servers_attacks ON servers (project_id, (-(static_attacks + dynamic_attacks)), name_key, host_id);
-CREATE INDEX servers_group ON servers (project_id, group_name, name_key, host_id);
-CREATE INDEX servers_backup ON servers (project_id, backup_host_id, name_key, host_id);
-CREATE INDEX servers_dynamic ON servers (project_id, dynamic, name_key, host_id);
+CREATE INDEX servers_attacks ON servers (project_id, (-(static_attacks + dynamic_attacks)), name_key);
+CREATE INDEX servers_group ON servers (project_id, group_name, name_key);
+CREATE INDEX servers_backup ON servers (project_id, backup_host_id, name_key);
+CREATE INDEX servers_dynamic ON servers (project_id, dynamic, name_key);
 
 CREATE TABLE backup_servers (
   project_id INTEGER NOT NULL DEFAULT 0,
