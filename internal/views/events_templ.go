@@ -667,7 +667,7 @@ func eventDetail(v EventsView, e wtp.Event) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = Fact(v.T("Change")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var35), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Fact(v.T("Change number")).Render(templ.WithChildren(ctx, templ_7745c5c3_Var35), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
