@@ -158,6 +158,22 @@ func ids(g *rig) []string {
 	return all
 }
 
+func TestEverythingRefusedStops(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), fleet(1000))
+		g.read()
+		c := g.confirm(wtp.Enable)
+		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultRefuse})
+		now := g.finish(c)
+		if now.State != wtp.Stopped || !strings.Contains(now.StopWhy, "twenty calls in a row") {
+			t.Errorf("%s because %q", now.State, now.StopWhy)
+		}
+		if n := g.sent(hsstest.OpSetRaspSwitch); n != tooManyRefused {
+			t.Errorf("%d calls", n)
+		}
+	})
+}
+
 func TestRevokedKeyStops(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), fleet(1000))

@@ -38,6 +38,7 @@ type work struct {
 	readings  map[int64]int64       // failed readings back of a batch
 	failed    map[int64]bool        // batches without a clear answer since the last clear one
 	unclear   int64                 // sendings without a clear answer since then
+	refused   int                   // calls refused in a row
 	conflicts int                   // refusals to begin a call in a row
 }
 
@@ -174,7 +175,7 @@ func (w *work) after(ctx context.Context, b wtp.Batch, targets []wtp.Target, r r
 	if r.verdict.Kind != db.Unclear {
 		clear(w.failed)
 		w.unclear = 0
-		return nil
+		return w.countRefusals(ctx, r.verdict.Kind)
 	}
 	w.failed[b.ID] = true
 	w.unclear++
@@ -190,6 +191,25 @@ func (w *work) after(ctx context.Context, b wtp.Batch, targets []wtp.Target, r r
 	}
 	return w.settle(ctx, b, targets)
 }
+
+// countRefusals stops a change of which HSS refuses everything: splitting it all
+// the way down would cost two calls a server.
+func (w *work) countRefusals(ctx context.Context, kind db.VerdictKind) error {
+	switch kind {
+	case db.Accepted:
+		w.refused = 0
+	case db.Refused, db.Split:
+		w.refused++
+	}
+	if w.refused < tooManyRefused {
+		return nil
+	}
+	return w.stop(ctx, wtp.Say("HSS refused twenty calls in a row. Nothing more was sent. See why it refused them, then plan the rest again.").ID)
+}
+
+// tooManyRefused calls in a row, none accepted between them, stop a change.
+// Finding one culprit among 200 takes at most nine.
+const tooManyRefused = 20
 
 // tooManyUnclear sendings in a row stop a change even if they are of few batches.
 const tooManyUnclear = 5

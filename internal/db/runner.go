@@ -117,8 +117,11 @@ func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b 
 	if c.LeaseOwner != owner {
 		return b, nil, false, 0, fmt.Errorf("change %d is carried out by another process: %w", changeID, wtp.ErrConflict)
 	}
+	// The halves of a refused batch come before whole ones, the newest first: the
+	// culprit stands alone soon, and a change that HSS refuses whole shows early.
 	b, err = one[wtp.Batch](g, `SELECT * FROM batches WHERE change_id = ? AND state IN ('waiting', 'unclear')
-		ORDER BY CASE WHEN run_at <= ? THEN 0 ELSE 1 END, CASE WHEN run_at <= ? THEN 0 ELSE run_at END, CASE state WHEN 'unclear' THEN 0 ELSE 1 END, no LIMIT 1`,
+		ORDER BY CASE WHEN run_at <= ? THEN 0 ELSE 1 END, CASE WHEN run_at <= ? THEN 0 ELSE run_at END, CASE state WHEN 'unclear' THEN 0 ELSE 1 END,
+		CASE WHEN parent > 0 THEN -no ELSE no END LIMIT 1`,
 		changeID, s.Now(), s.Now())
 	if errors.Is(err, wtp.ErrNotFound) {
 		return wtp.Batch{}, nil, false, 0, nil
