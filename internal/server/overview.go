@@ -74,7 +74,8 @@ func (r *request) running(p views.Page) ([]views.RunningChange, error) {
 		out = append(out, views.RunningChange{
 			Href:  views.ChangeURL(c.ProjectSlug, c.Number),
 			Title: p.ShortTitle(c.Change), Done: max(c.ToSend-left, 0), Total: c.ToSend,
-			Bad: c.Counts.Of(wtp.TargetRefused) + c.Counts.Of(wtp.TargetUnknown),
+			Confirmed: c.Counts.Confirmed,
+			Bad:       c.Counts.Of(wtp.TargetRefused) + c.Counts.Of(wtp.TargetUnknown),
 		})
 		if len(out) == 5 { // the side bar has room for no more; the list of changes has all
 			break

@@ -74,7 +74,8 @@ func (p Page) runningPoll() templ.Attributes {
 
 func (r RunningChange) slices(p Page) []Slice {
 	return []Slice{
-		{Kind: "ok", N: r.Done - r.Bad, Label: p.T("done")},
+		{Kind: "ok", N: r.Confirmed, Label: p.T("read back")},
+		{Kind: "info", N: r.Done - r.Bad - r.Confirmed, Label: p.T("accepted")},
 		{Kind: "bad", N: r.Bad, Label: p.T("refused or unknown")},
 		{Kind: "faint", N: r.Total - r.Done, Label: p.T("to do")},
 	}

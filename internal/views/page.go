@@ -52,7 +52,9 @@ type RunningChange struct {
 	Title string // e.g. "#2480 Turn on"
 	Done  int64
 	Total int64
-	Bad   int64 // refused or unknown so far
+	Bad   int64 // of Done: refused or unknown
+	// Confirmed is how many of Done HSS was seen to show as wanted.
+	Confirmed int64
 }
 
 // Percent is how much of the change is decided, 0 to 100. It is 100 only when
