@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -150,7 +151,28 @@ func (d demo) fill(ctx context.Context) (password string, err error) {
 		}
 	}
 	d.clock.set(0)
+	if err := d.testCredentials(ctx, projects); err != nil {
+		return "", err
+	}
 	return password, d.readAll(ctx, projects)
+}
+
+// testCredentials does what "Test connection" does.
+func (d demo) testCredentials(ctx context.Context, projects []wtp.Project) error {
+	for _, p := range projects {
+		c, err := d.store.Credential(ctx, p.CredentialID)
+		if err != nil {
+			return err
+		}
+		steps, err := json.Marshal(d.conn.Check(ctx, wtp.CredentialCheck{Credential: c, Project: &p}))
+		if err != nil {
+			return err
+		}
+		if err := d.store.NoteCredentialTest(ctx, c.ID, string(steps)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d demo) people(ctx context.Context) (map[string]wtp.Actor, string, error) {
