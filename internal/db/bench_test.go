@@ -246,3 +246,50 @@ func BenchmarkServerPage(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkReadBack saves the reading that shows a change of 100,000 servers as
+// wanted.
+func BenchmarkReadBack(b *testing.B) {
+	eachKind(b, func(b *testing.B, kind string) {
+		for range b.N {
+			b.StopTimer()
+			s, p, clock := benchRig(b, kind)
+			save(b, s, p, clock, largeFleet(nil))
+			plan, err := s.PlanDynamicWTP(b.Context(), wtp.Actor{}, p.ID, wtp.Enable, db.PlanSource{Filter: &wtp.ServerFilter{}}, time.Hour)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c, err := s.Confirm(b.Context(), wtp.Actor{}, p.ID, plan.UID, db.Confirmation{Reason: "bench"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, _, err := s.ClaimChange(b.Context(), "a"); err != nil {
+				b.Fatal(err)
+			}
+			for {
+				batch, _, ok, _, err := s.NextBatch(b.Context(), c.ID, "a")
+				if err != nil {
+					b.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				call, err := s.BeginCall(b.Context(), "a", batch, wtp.Call{Operation: "SetRaspSwitch"})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.EndCall(b.Context(), "a", call, db.Verdict{Kind: db.Accepted}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			servers := largeFleet(func(_ int, v *wtp.Server) { v.Dynamic = wtp.Opened })
+			b.StartTimer()
+			save(b, s, p, clock, servers)
+			b.StopTimer()
+			got, err := s.ChangeCounts(b.Context(), c.ID)
+			if err != nil || got.Confirmed != c.ToSend {
+				b.Fatal(got, err)
+			}
+		}
+	})
+}

@@ -160,10 +160,9 @@ func (s *Store) judge(ctx context.Context, tx *gorm.DB, c wtp.Change, b wtp.Batc
 	return err
 }
 
-// split puts the targets in flight into two new batches at the end of the
-// queue.
+// split puts the targets in flight into two new batches, numbered on.
 func (s *Store) split(ctx context.Context, tx *gorm.DB, b wtp.Batch, runAt wtp.Instant) error {
-	seqs, err := many[int64](tx, "SELECT seq FROM targets WHERE batch_id = ? AND outcome = 'sending' ORDER BY seq", b.ID)
+	seqs, err := many[int64](tx, "SELECT t.seq FROM targets t WHERE "+inBatch+" AND t.outcome = 'sending' ORDER BY t.seq", b.ID)
 	if err != nil {
 		return fmt.Errorf("targets of a batch: %w", err)
 	}

@@ -109,10 +109,10 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 		Now          string `gorm:"column:dynamic"`
 		N            int64
 	}](tx, "WITH "+s.classesSQL()+`, now AS (
-		SELECT p.seq, p.host_id, p.name, p.bucket AS was, p.before, COALESCE(s.dynamic, '') AS dynamic,
+		SELECT t.seq, t.host_id, t.name, t.bucket AS was, t.before, COALESCE(s.dynamic, '') AS dynamic,
 			CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END AS is_now, CASE WHEN s.host_id IS NULL THEN 'gone' ELSE c.why END AS why
-		FROM targets p LEFT JOIN servers s ON s.project_id = p.project_id AND s.host_id = p.host_id
-		LEFT JOIN classes c ON `+classOf+` WHERE p.change_id = ?)
+		FROM targets t LEFT JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id
+		LEFT JOIN classes c ON `+classOf+` WHERE t.change_id = ?)
 		SELECT *, COUNT(*) OVER () AS n FROM now WHERE was <> is_now OR (before <> dynamic AND is_now NOT IN ('cannot', 'already_so')) ORDER BY seq LIMIT 100`,
 		classes, c.ID)
 	if err != nil {

@@ -85,3 +85,14 @@ func (s *Store) Check(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Watch calls seen with every statement that goes through GORM.
+func (s *Store) Watch(seen func(query string, vars []any)) error {
+	note := func(g *gorm.DB) { seen(g.Statement.SQL.String(), g.Statement.Vars) }
+	var errs []error
+	for _, g := range []*gorm.DB{s.read, s.write} {
+		errs = append(errs, g.Callback().Query().After("gorm:query").Register("watch", note),
+			g.Callback().Row().After("gorm:row").Register("watch", note), g.Callback().Raw().After("gorm:raw").Register("watch", note))
+	}
+	return errors.Join(errs...)
+}

@@ -180,7 +180,7 @@ func TestReadingBackNotesWhatIsSeen(t *testing.T) {
 		r.equal([]any{res.Confirmed, res.Outside}, []any{4, 0})
 		r.equal(r.counts(c).Confirmed, 4)
 		got := must(r.s.ChangeByID(r.ctx, c.ID))(r)
-		r.equal([]any{got.ReadBackAt, got.ReadBacks}, []any{c.FinishedAt.Add(time.Minute), 1})
+		r.equal([]any{got.ReadBackAt, got.ReadBacks}, []any{c.FinishedAt.Add(10 * time.Second), 1})
 		yes, no := true, false
 		r.equal(len(must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Confirmed: &yes}))(r)), 4)
 		left := must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Confirmed: &no}))(r)

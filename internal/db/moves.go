@@ -43,7 +43,7 @@ func moveChange(tx *gorm.DB, id int64, from []wtp.ChangeState, to wtp.ChangeStat
 // moved, at least one.
 func moveBatch(tx *gorm.DB, b wtp.Batch, to wtp.BatchState, sets []set, targetsTo wtp.Outcome, targetSets ...set) (int64, error) {
 	n, err := moveTargets(tx, targetMove{
-		change: b.ChangeID, from: wtp.Outcome(b.State), to: targetsTo, sets: targetSets, where: "t.batch_id = ?", args: []any{b.ID},
+		batch: b.ID, from: wtp.Outcome(b.State), to: targetsTo, sets: targetSets,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("targets of batch %d: %w", b.No, err)
@@ -75,7 +75,7 @@ func endBatch(tx *gorm.DB, b wtp.Batch, sets ...set) error {
 // overState is the state of a batch none of whose targets is open any more:
 // theirs if all have the same, else mixed.
 func overState(tx *gorm.DB, batchID int64) (wtp.BatchState, error) {
-	all, err := many[wtp.Outcome](tx, "SELECT DISTINCT outcome FROM targets WHERE batch_id = ?", batchID)
+	all, err := many[wtp.Outcome](tx, "SELECT DISTINCT t.outcome FROM targets t WHERE "+inBatch, batchID)
 	if err != nil {
 		return "", fmt.Errorf("outcomes of a batch: %w", err)
 	}
@@ -88,13 +88,19 @@ func overState(tx *gorm.DB, batchID int64) (wtp.BatchState, error) {
 	return wtp.BatchMixed, nil
 }
 
+// inBatch is the condition for the targets (as t) of a batch. Its second half is
+// that of the index targets_batch, without which the index isn't used; and the
+// change is left out, lest an index of all its targets seem better.
+const inBatch = "t.batch_id = ? AND t.batch_id > 0"
+
 // targetMove says which targets of a change move, and where to. Conditions
 // name the columns of targets as t.
 type targetMove struct {
-	change   int64
+	change   int64 // of all its targets, or
+	batch    int64 // of the targets of one batch
 	from, to wtp.Outcome
 	sets     []set
-	where    string // narrows the targets; "" for all of the change
+	where    string // narrows the targets further; "" for all
 	args     []any
 	join     *targetJoin
 	seen     *bool // sets holds "seen": is it what was wanted
@@ -110,6 +116,9 @@ type targetJoin struct {
 // none is wtp.ErrConflict.
 func moveTargets(tx *gorm.DB, m targetMove) (int64, error) {
 	where, args := "t.change_id = ? AND t.outcome = ?", []any{m.change, m.from}
+	if m.batch != 0 {
+		where, args = inBatch+" AND t.outcome = ?", []any{m.batch, m.from}
+	}
 	if m.where != "" {
 		where += " AND " + m.where
 		args = append(args, m.args...)

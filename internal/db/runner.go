@@ -132,7 +132,7 @@ func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b 
 	if b.RunAt > s.Now() {
 		return wtp.Batch{}, nil, false, b.RunAt, nil
 	}
-	targets, err = many[wtp.Target](g, "SELECT * FROM targets WHERE batch_id = ? AND outcome = ? ORDER BY seq", b.ID, b.State)
+	targets, err = many[wtp.Target](g, "SELECT * FROM targets t WHERE "+inBatch+" AND t.outcome = ? ORDER BY t.seq", b.ID, b.State)
 	if err != nil {
 		return b, nil, false, 0, fmt.Errorf("targets of a batch: %w", err)
 	}

@@ -76,8 +76,8 @@ func TestVerdicts(t *testing.T) {
 		bs := r.batches(c)
 		r.equal([]any{len(bs), bs[0].State, bs[1].Size, bs[2].Size, bs[1].Parent, bs[2].Parent}, []any{3, wtp.BatchSplit, 2, 1, bs[0].ID, bs[0].ID})
 		r.wantCounts(c, map[wtp.Outcome]int64{wtp.TargetWaiting: 3})
-		r.send(c, "a", db.Verdict{Kind: db.Split})
-		b, _ = r.next(c, "a")
+		b, _ = r.next(c, "a") // the newest half first
+		r.equal(b.Size, 1)
 		call = r.begin(b, "a")
 		if err := r.s.EndCall(r.ctx, "a", call, db.Verdict{Kind: db.Split}); err == nil {
 			r.Error("one server split")
@@ -89,6 +89,7 @@ func TestVerdicts(t *testing.T) {
 		r.ok(r.s.EndCall(r.ctx, "a", call, db.Verdict{Kind: db.Refused, Code: "HSS.1", Message: "no such host"}))
 		bad := must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Outcome: wtp.TargetRefused}))(r)
 		r.equal([]any{len(bad), bad[0].HostID, bad[0].Code, bad[0].Message, bad[0].CallID}, []any{1, "h-00003", "HSS.1", "no such host", call.ID})
+		r.send(c, "a", db.Verdict{Kind: db.Split})
 		r.send(c, "a", db.Verdict{Kind: db.Accepted})
 		r.send(c, "a", db.Verdict{Kind: db.Accepted})
 		r.equal(must(r.s.FinishChange(r.ctx, c.ID, "a"))(r).State, wtp.Done)

@@ -17,7 +17,7 @@ import (
 // fewer than maxAttempts times and no stop was asked for; then they are unknown.
 func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen map[string]string, maxAttempts int64) error {
 	return s.unclear(ctx, owner, batchID, func(tx *gorm.DB, c wtp.Change, b wtp.Batch) error {
-		targets, err := many[wtp.Target](tx, "SELECT * FROM targets WHERE batch_id = ? AND outcome = 'unclear' ORDER BY seq", b.ID)
+		targets, err := many[wtp.Target](tx, "SELECT * FROM targets t WHERE "+inBatch+" AND t.outcome = 'unclear' ORDER BY t.seq", b.ID)
 		if err != nil {
 			return fmt.Errorf("targets of a batch: %w", err)
 		}
@@ -43,7 +43,7 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 			}
 		}
 		to := wtp.BatchWaiting
-		open, err := one[int64](tx, "SELECT COUNT(*) FROM targets WHERE batch_id = ? AND outcome = 'waiting'", b.ID)
+		open, err := one[int64](tx, "SELECT COUNT(*) FROM targets t WHERE "+inBatch+" AND t.outcome = 'waiting'", b.ID)
 		if err != nil {
 			return fmt.Errorf("targets of a batch: %w", err)
 		}
@@ -66,7 +66,7 @@ func compareSettled(a, b settled) int {
 }
 
 func (s *Store) settleTargets(tx *gorm.DB, b wtp.Batch, k settled, seqs []int64) error {
-	m := targetMove{change: b.ChangeID, from: wtp.TargetUnclear, to: k.to, where: "t.batch_id = ? AND t.seq IN ?", args: []any{b.ID, seqs}}
+	m := targetMove{batch: b.ID, from: wtp.TargetUnclear, to: k.to, where: "t.seq IN ?", args: []any{seqs}}
 	if k.to != wtp.TargetWaiting {
 		m.sets = append(m.sets, set{"decided_at", s.Now()})
 	}

@@ -44,7 +44,9 @@ func NewClock() *Clock { return &Clock{now: time.Now().UTC().Truncate(time.Milli
 // before must be closed first. Stores are closed at the end of the test.
 func Each(t *testing.T, test func(t *testing.T, open func() *db.Store)) {
 	t.Helper()
-	each(t, nil, test)
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) { test(t, opener(t, Config(t, kind), nil)) })
+	}
 }
 
 // EachClock is Each with a clock that the test moves.
@@ -53,15 +55,8 @@ func EachClock(t *testing.T, test func(t *testing.T, clock *Clock, open func() *
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
 			clock := NewClock()
-			test(t, clock, opener(t, config(t, kind), clock))
+			test(t, clock, opener(t, Config(t, kind), clock))
 		})
-	}
-}
-
-func each(t *testing.T, clock *Clock, test func(t *testing.T, open func() *db.Store)) {
-	t.Helper()
-	for _, kind := range []string{"sqlite", "postgres"} {
-		t.Run(kind, func(t *testing.T) { test(t, opener(t, config(t, kind), clock)) })
 	}
 }
 
@@ -69,11 +64,6 @@ func each(t *testing.T, clock *Clock, test func(t *testing.T, open func() *db.St
 // "postgres". The test is skipped if there is no PostgreSQL, and fails then if CI
 // is "true".
 func Config(t testing.TB, kind string) db.Config {
-	t.Helper()
-	return config(t, kind)
-}
-
-func config(t testing.TB, kind string) db.Config {
 	t.Helper()
 	c := db.Config{Logger: slog.New(slog.DiscardHandler)}
 	if kind == "postgres" {
@@ -87,13 +77,13 @@ func config(t testing.TB, kind string) db.Config {
 // SQLite is one open, empty SQLite store with the real clock.
 func SQLite(t testing.TB) *db.Store {
 	t.Helper()
-	return opener(t, config(t, "sqlite"), nil)()
+	return opener(t, Config(t, "sqlite"), nil)()
 }
 
 // SQLiteClock is SQLite with a clock that the test moves.
 func SQLiteClock(t testing.TB, clock *Clock) *db.Store {
 	t.Helper()
-	return opener(t, config(t, "sqlite"), clock)()
+	return opener(t, Config(t, "sqlite"), clock)()
 }
 
 func opener(t testing.TB, c db.Config, clock *Clock) func() *db.Store {

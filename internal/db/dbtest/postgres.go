@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -195,16 +194,4 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 		return nil, err
 	}
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
-}
-
-// Psql is the statements sent straight to the database of a URL, past the store,
-// as somebody with the password could.
-func Psql(t testing.TB, databaseURL string, statements ...string) error {
-	t.Helper()
-	d, err := sql.Open("pgx", databaseURL)
-	if err != nil {
-		return err
-	}
-	_, err = d.ExecContext(context.Background(), strings.Join(statements, "; "))
-	return errors.Join(err, d.Close())
 }
