@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -230,14 +229,6 @@ projects:
 }
 
 const meiPassword = "a quiet evening in Lijiang"
-
-// withTimeout bounds a whole test.
-func withTimeout(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // query reads an SQLite file directly, not through the console.
 func query(t *testing.T, file, text string) [][]string {

@@ -57,7 +57,6 @@ type answer struct {
 	body    []byte
 	bodyErr error // the body was cut short, too long, or of a length nobody can check
 	readErr error // of stream
-	token   string
 }
 
 // do carries out a call: token, pace, send, and once more with a new token if the gateway says the old one died.
