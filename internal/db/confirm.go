@@ -132,7 +132,7 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 	m.Change, err = s.freeze(tx, wtp.Change{
 		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection,
 		PlannedBy: c.PlannedBy, PlannedByName: c.PlannedByName, PlannedAt: now, ExpiresAt: now.Add(c.ExpiresAt.Sub(c.PlannedAt)),
-	}, "SELECT host_id FROM targets WHERE change_id = ?", []any{c.ID})
+	}, source{with: "SELECT host_id FROM targets WHERE change_id = ?", withArgs: []any{c.ID}})
 	return m, err
 }
 

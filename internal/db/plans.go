@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,32 +21,39 @@ type PlanSource struct {
 	Filter    *wtp.ServerFilter // all that match
 }
 
-// picked is the source as a query for host IDs, and the filter as it is kept.
-func (s *Store) picked(actor wtp.Actor, project int64, from PlanSource) (query string, args []any, kept string, err error) {
+// source is where the servers of a plan come from, as SQL.
+type source struct {
+	with     string // begins the WITH clause; "" or a query for "picked", which names hosts
+	withArgs []any
+	where    string // over servers as s, if there is no with
+	args     []any
+}
+
+// source is the source as SQL, and the filter as it is kept.
+func (s *Store) source(actor wtp.Actor, project int64, from PlanSource) (src source, kept string, err error) {
 	given := 0
 	if from.Selection {
 		given++
-		query, args = "SELECT host_id FROM selection_hosts WHERE user_id = ? AND project_id = ?", []any{actor.UserID, project}
+		src = source{with: "SELECT host_id FROM selection_hosts WHERE user_id = ? AND project_id = ?", withArgs: []any{actor.UserID, project}}
 	}
 	if from.HostIDs != nil {
 		given++
 		list, err := jsonList(cleanHosts(from.HostIDs))
 		if err != nil {
-			return "", nil, "", err
+			return source{}, "", err
 		}
-		query, args = "SELECT DISTINCT value AS host_id FROM "+s.eachText()+" v", []any{list}
+		src = source{with: "SELECT DISTINCT value AS host_id FROM " + s.eachText() + " v", withArgs: []any{list}}
 	}
 	if from.Filter != nil {
 		given++
-		var where string
-		where, args = serverWhere(*from.Filter)
-		query, args = "SELECT s.host_id FROM servers s WHERE s.project_id = ? AND "+where, append([]any{project}, args...)
+		where, args := serverWhere(*from.Filter)
+		src = source{where: where, args: args}
 		kept = from.Filter.Values().Encode()
 	}
 	if given != 1 {
-		return "", nil, "", invalid("selection", "Choose at least one server. Nothing was planned.")
+		return source{}, "", invalid("selection", "Choose at least one server. Nothing was planned.")
 	}
-	return query, args, kept, nil
+	return src, kept, nil
 }
 
 // PlanDynamicWTP plans to turn dynamic WTP on or off: one transaction freezes
@@ -61,7 +69,7 @@ func (s *Store) PlanDynamicWTP(ctx context.Context, actor wtp.Actor, projectID i
 		if _, err := s.lockProject(tx, projectID); err != nil {
 			return err
 		}
-		query, args, kept, err := s.picked(actor, projectID, from)
+		src, kept, err := s.source(actor, projectID, from)
 		if err != nil {
 			return err
 		}
@@ -70,7 +78,7 @@ func (s *Store) PlanDynamicWTP(ctx context.Context, actor wtp.Actor, projectID i
 			UID: rand.Text(), ProjectID: projectID, Kind: wtp.DynamicWTP, Direction: d, State: wtp.Planned, Selection: kept,
 			PlannedBy: actor.UserID, PlannedByName: clean(actor.Name, maxName), PlannedAt: now, ExpiresAt: now.Add(validFor),
 		}
-		if c, err = s.freeze(tx, c, query, args); err != nil {
+		if c, err = s.freeze(tx, c, src); err != nil {
 			return err
 		}
 		if c.TargetCount == 0 {
@@ -81,9 +89,9 @@ func (s *Store) PlanDynamicWTP(ctx context.Context, actor wtp.Actor, projectID i
 	return c, err
 }
 
-// freeze stores a plan and its targets: the servers that picked names, as they
-// are now. The database joins them; none passes through the program.
-func (s *Store) freeze(tx *gorm.DB, c wtp.Change, picked string, args []any) (wtp.Change, error) {
+// freeze stores a plan and its targets: the servers of the source, as they are
+// now. The database joins them; none passes through the program.
+func (s *Store) freeze(tx *gorm.DB, c wtp.Change, src source) (wtp.Change, error) {
 	if err := tx.Create(&c).Error; err != nil {
 		return c, fmt.Errorf("storing a plan: %w", err)
 	}
@@ -91,15 +99,20 @@ func (s *Store) freeze(tx *gorm.DB, c wtp.Change, picked string, args []any) (wt
 	if err != nil {
 		return c, err
 	}
-	all := append([]any{classes}, args...)
-	all = append(all, c.ID, c.ProjectID, c.Direction.Wanted(), c.ProjectID)
-	n, err := exec(tx, "WITH "+s.classesSQL()+", picked AS ("+picked+`)
+	with, host, order := s.classesSQL(), "s.host_id", "s.name_key, s.host_id"
+	from, where := "servers s", "s.project_id = ? AND "+src.where
+	if src.with != "" {
+		with += ", picked AS (" + src.with + ")"
+		host, order = "p.host_id", "CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END, s.name_key, p.host_id"
+		from, where = "picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id", "1 = 1"
+	}
+	args := slices.Concat([]any{classes}, src.withArgs, []any{c.ID, c.ProjectID, c.Direction.Wanted(), c.ProjectID}, src.args)
+	n, err := exec(tx, "WITH "+with+`
 		INSERT INTO targets (change_id, seq, project_id, kind, host_id, name, private_ip, group_name, before, wanted, bucket, why, outcome)
-		SELECT CAST(? AS bigint), row_number() OVER (ORDER BY CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END, s.name_key, p.host_id),
-			CAST(? AS bigint), 'dynamic_wtp', p.host_id, COALESCE(s.name, ''), COALESCE(s.private_ip, ''), COALESCE(s.group_name, ''), COALESCE(s.dynamic, ''),
+		SELECT CAST(? AS bigint), row_number() OVER (ORDER BY `+order+`),
+			CAST(? AS bigint), 'dynamic_wtp', `+host+`, COALESCE(s.name, ''), COALESCE(s.private_ip, ''), COALESCE(s.group_name, ''), COALESCE(s.dynamic, ''),
 			CAST(? AS text), CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END, CASE WHEN s.host_id IS NULL THEN 'gone' ELSE c.why END, 'planned'
-		FROM picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id
-		LEFT JOIN classes c ON `+classOf, all...)
+		FROM `+from+" LEFT JOIN classes c ON "+classOf+" WHERE "+where, args...)
 	if err != nil {
 		return c, fmt.Errorf("storing targets: %w", err)
 	}
