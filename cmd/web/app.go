@@ -141,6 +141,7 @@ func (a *console) serve(ctx context.Context, l Listen, ready func(address string
 	})
 	g.Go(func() error { return a.runner.Run(running) })
 	g.Go(func() error { return a.reader.Run(running) })
+	g.Go(func() error { return a.tidy(running) })
 	g.Go(func() error {
 		<-running.Done()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
@@ -149,6 +150,23 @@ func (a *console) serve(ctx context.Context, l Listen, ready func(address string
 	})
 	ready(listener.Addr().String())
 	return g.Wait()
+}
+
+// tidy removes once an hour what nobody needs any more: plans that expired,
+// sessions that ended, counts of old calls. The history is never touched.
+func (a *console) tidy(ctx context.Context) error {
+	every := time.NewTicker(time.Hour)
+	defer every.Stop()
+	for {
+		if err := a.store.Tidy(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("tidying the database failed; it is tried again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-every.C:
+		}
+	}
 }
 
 // consoleActor is who the console's own acts are recorded under.
