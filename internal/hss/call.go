@@ -252,6 +252,7 @@ func (c *Client) read(op *call, resp *http.Response, a *answer, start time.Time)
 	default:
 		r := &cappedReader{r: resp.Body, left: maxAnswer}
 		a.body, a.bodyErr = io.ReadAll(r)
+		a.body = bytes.TrimPrefix(a.body, []byte(utf8BOM)) // no JSON, but writers of it exist
 		if a.bodyErr == nil && len(a.body) == 0 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 {
 			a.bodyErr = errors.New("the answer is empty and does not say how long it should be")
 		}

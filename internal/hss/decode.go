@@ -100,6 +100,10 @@ func (o *object) texts(name string) []string {
 	return list
 }
 
+// loose gives the same fields for those that nothing is decided by: what is odd about them stays zero, and
+// does not cost the list it is in.
+func (o *object) loose() *object { return newObject(o.fields) }
+
 // object gives an object inside; an empty one when it is missing.
 func (o *object) object(name string) *object {
 	inner := &object{bad: o.bad}
@@ -128,14 +132,19 @@ func (o *object) rows(name string) ([]*object, error) {
 	return rows, nil
 }
 
-// list opens a list answer, {"total_num":n,"data_list":[...]}. total_num must be there: without it a first
-// page would pass for the whole. More rows than asked for are refused for the same reason.
+// list opens a list answer, {"total_num":n,"data_list":[...]}. total_num must be there, unless data_list says
+// that it is empty: without it a first page would pass for the whole, and a bare {} for an empty list. More
+// rows than asked for are refused for the same reason.
 func list(body []byte, limit int) (total int, rows []*object, err error) {
 	top, err := objectOf(body)
 	if err != nil {
 		return 0, nil, err
 	}
 	if !top.has("total_num") {
+		_, named := top.fields["data_list"]
+		if rows, err := top.rows("data_list"); named && err == nil && len(rows) == 0 {
+			return 0, nil, nil
+		}
 		return 0, nil, fmt.Errorf("field total_num is missing")
 	}
 	n := top.integer("total_num")

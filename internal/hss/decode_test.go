@@ -50,11 +50,11 @@ func TestListsAreDecodedLeniently(t *testing.T) {
 func TestAListThatCannotBeTrustedIsNoList(t *testing.T) {
 	row := `{"host_id":"h"},`
 	for _, body := range []string{
-		``, `{}`, `null`, `[]`, `"x"`, `7`, `{"data_list":[]}`, `{"total_num":null,"data_list":[]}`, `{"total_num":-1,"data_list":[]}`,
+		``, `{}`, `null`, `[]`, `"x"`, `7`, `{"data_list":{}}`, `{"data_list":[{"host_id":"h"}]}`, `{"total_num":null}`, `{"total_num":-1,"data_list":[]}`,
 		`{"total_num":1.5}`, `{"total_num":99999999999}`, `{"total_num":{},"data_list":[]}`, `{"total_num":1,"data_list":{}}`,
 		`{"total_num":1,"data_list":"x"}`, `{"total_num":1,"data_list":[null]}`, `{"total_num":1,"data_list":[1]}`,
 		`{"total_num":1,"data_list":[{}]}`, `{"total_num":1,"data_list":[{"host_id":""}]}`, `{"total_num":1,"data_list":[{"host_id":{"a":1}}]}`,
-		`{"total_num":1,"data_list":[{"host_id":"h","protect_dir_num":"many"}]}`, `{"total_num":1,"data_list":[{"host_id":"h","abnormal_dir_list":7}]}`,
+		`{"total_num":1,"data_list":[{"host_id":"h","protect_dir_num":"many"}]}`,
 		`{"total_num":11,"data_list":[` + strings.TrimSuffix(strings.Repeat(row, 11), ",") + `]}`,
 		`{"total_num":1,"data_list":[{"host_id":"h"}]`,
 		`{"total_num":1,"data_list":` + strings.Repeat(`[`, 20000) + strings.Repeat(`]`, 20000) + `}`,
@@ -64,8 +64,30 @@ func TestAListThatCannotBeTrustedIsNoList(t *testing.T) {
 			t.Errorf("%.80s: %d hosts, %v", body, len(r.Hosts), err)
 		}
 	}
-	if r, err := answering(t, `{"total_num":0}`).ListWtpProtectHost(t.Context(), ListWtpProtectHostRequest{Limit: 10}); err != nil || r.TotalNum != 0 {
-		t.Errorf("an empty list: %v", err)
+	for _, body := range []string{`{"total_num":0}`, `{"total_num":0,"data_list":null}`, `{"data_list":[]}`, `{"data_list":null}`, `{"total_num":null,"data_list":[]}`} {
+		if r, err := answering(t, body).ListWtpProtectHost(t.Context(), ListWtpProtectHostRequest{Limit: 10}); err != nil || r.TotalNum != 0 {
+			t.Errorf("an empty list, %s: %v", body, err)
+		}
+	}
+}
+
+// TestWhatNothingIsDecidedByCostsNoList: oddities around and beside what the console uses.
+func TestWhatNothingIsDecidedByCostsNoList(t *testing.T) {
+	for _, body := range []string{
+		"\ufeff" + `{"total_num":1,"data_list":[{"host_id":"h"}]}`,
+		"\r\n\t " + `{"total_num":1,"data_list":[{"host_id":"h"}]}` + "\r\n\r\n",
+		`{"total_num":1,"data_list":[{"host_id":"h","abnormal_dir_list":"/a;/b","abnormal_reason":"1,2"}]}`,
+		`{"total_num":1,"data_list":[{"host_id":"h","abnormal_dir_list":7,"abnormal_reason":[1]}]}`,
+		`{"total_num":1,"data_list":[{"host_id":"h","labels":{"a":"b"}}]}`,
+	} {
+		c := answering(t, body)
+		r, err := c.ListWtpProtectHost(t.Context(), ListWtpProtectHostRequest{Limit: 10})
+		if err != nil || len(r.Hosts) != 1 || r.Hosts[0].HostID != "h" {
+			t.Errorf("%q: %+v, %v", body, r.Hosts, err)
+		}
+		if hosts, err := c.ListHostStatus(t.Context(), ListHostStatusRequest{Limit: 10}); err != nil || len(hosts.Hosts) != 1 {
+			t.Errorf("%q: %+v, %v", body, hosts.Hosts, err)
+		}
 	}
 }
 
@@ -105,6 +127,9 @@ func TestOtherAnswersAreDecoded(t *testing.T) {
 	}
 	task, err := answering(t, `{"task_id":"t","task_status":"success","file_id":"f","file_name":"n.csv"}`).ShowExportTask(ctx, "t")
 	if err != nil || task.Status != ExportSuccess || task.FileID != "f" || task.FileName != "n.csv" {
+		t.Errorf("%+v, %v", task, err)
+	}
+	if task, err = answering(t, `{"task_status":"RUNNING"}`).ShowExportTask(ctx, "t"); err != nil || task.Status != ExportRunning {
 		t.Errorf("%+v, %v", task, err)
 	}
 	for _, body := range []string{`{}`, `{"task_status":"success"}`} {

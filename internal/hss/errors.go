@@ -33,7 +33,7 @@ const (
 	ClassClock Class = "clock"
 	// ClassNoPermission: 403, or HSS.0013.
 	ClassNoPermission Class = "no_permission"
-	// ClassNotInRegion: 404 APIGW.0101, the API is not published in this region.
+	// ClassNotInRegion: 404 (or another 4xx) APIGW.0101, the API is not published in this region.
 	ClassNotInRegion Class = "not_in_region"
 	// ClassNotSent: refused by this client, DNS failure, connection refused, TLS failure, proxy refusal, no
 	// token to be had: the request never left.
@@ -253,7 +253,7 @@ func classify(status int, f fault, skew time.Duration, signed bool) Class {
 	case status == http.StatusForbidden || f.code == "HSS.0013" ||
 		number == "0302" || number == "0310" || number == "0401" || number == "0402" || number == "0802":
 		return ClassNoPermission
-	case status == http.StatusNotFound && number == "0101":
+	case number == "0101": // 404 as documented; a gateway may say 405 for a wrong method
 		return ClassNotInRegion
 	case f.known || f.odd || f.message != "":
 		return ClassRefused

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // ExportRequest says which protected servers to export, and which of their fields.
@@ -132,7 +133,7 @@ func (c *Client) ShowExportTask(ctx context.Context, taskID string) (ShowExportT
 		if err != nil {
 			return err
 		}
-		r.Status, r.FileID, r.FileName = top.text("task_status"), top.text("file_id"), top.text("file_name")
+		r.Status, r.FileID, r.FileName = strings.ToLower(top.text("task_status")), top.text("file_id"), top.text("file_name")
 		switch {
 		case top.err() != nil:
 			return top.err()

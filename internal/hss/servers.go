@@ -90,8 +90,8 @@ func (c *Client) ListWtpProtectHost(ctx context.Context, q ListWtpProtectHostReq
 				OSType: row.text("os_type"), OSBit: row.text("os_bit"), OSName: row.text("os_name"), OSVersion: row.text("os_version"),
 				HostStatus: row.text("host_status"), AgentStatus: row.text("agent_status"),
 				ProtectStatus: row.text("protect_status"), RaspProtectStatus: row.text("rasp_protect_status"),
-				ProtectDirNum: int(row.integer("protect_dir_num")), AbnormalDirList: row.texts("abnormal_dir_list"),
-				AbnormalReason: int(row.integer("abnormal_reason")), InterruptReason: row.text("interrupt_reason"),
+				ProtectDirNum: int(row.integer("protect_dir_num")), AbnormalDirList: row.loose().texts("abnormal_dir_list"),
+				AbnormalReason: int(row.loose().integer("abnormal_reason")), InterruptReason: row.text("interrupt_reason"),
 				BackupHostID: row.text("backup_host_id"), ChargingMode: row.text("charging_mode"), ResourceID: row.text("resource_id"),
 				AntiTamperingTimes: row.integer("anti_tampering_times"), DetectTamperingTimes: row.integer("detect_tampering_times"),
 			}
@@ -193,7 +193,7 @@ func (c *Client) ListHostStatus(ctx context.Context, q ListHostStatusRequest) (L
 				OSType: row.text("os_type"), OSName: row.text("os_name"), OSVersion: row.text("os_version"),
 				HostStatus: row.text("host_status"), Version: row.text("version"), WtpProtectStatus: row.text("wtp_protect_status"),
 				OutsideHost: row.boolean("outside_host"), VPCID: row.text("vpc_id"), GroupName: row.text("group_name"),
-				AssetValue: row.text("asset_value"), Labels: row.texts("labels"),
+				AssetValue: row.text("asset_value"), Labels: row.loose().texts("labels"),
 			}
 			if err := row.err(); err != nil {
 				return err
