@@ -35,8 +35,12 @@ func (c *Connector) Check(ctx context.Context, check wtp.CredentialCheck) []wtp.
 	} else {
 		steps = append(steps, failed(signIn, first))
 	}
-	// A user without rights in IAM may still have them in HSS.
+	// A user without rights in IAM may still have them in HSS, and a key pair signs
+	// its calls without IAM, which need not be within reach.
 	stop := first != nil && first.Class != string(hss.ClassNoPermission)
+	if client != nil && first != nil && check.Credential.Kind == wtp.AccessKey {
+		stop = signInFailed(first.Class)
+	}
 	if check.Project == nil {
 		return append(steps, skipped(servers, wtp.Say("Not tried: no project uses this credential yet.")))
 	}
@@ -52,6 +56,10 @@ func (c *Connector) Check(ctx context.Context, check wtp.CredentialCheck) []wtp.
 		answer, err := client.ListWtpProtectHost(ctx, hss.ListWtpProtectHostRequest{Limit: hss.MinLimit})
 		return answer.Meta, err
 	})
+	if up == nil && first != nil { // it works, so the step before it was not needed
+		steps[0].State = "not_tested"
+		steps[0].Says = wtp.Say("IAM gave no list of projects. A key pair works without it: type the project ID instead of choosing it.").ID
+	}
 	steps = append(steps, list)
 	if up != nil && signInFailed(up.Class) {
 		steps = append(steps, skipped(backups, after))

@@ -27,6 +27,10 @@ const (
 	// SettingCallsPerMinute is the setting's name: a whole number from 1 to 600.
 	SettingCallsPerMinute = "calls_per_minute"
 
+	// window is the minute that HSS counts in, and some more: a call is counted
+	// here when it is taken and there when it arrives. One that took long to
+	// connect, and a quick one a minute later, would be too close together.
+	window = time.Minute + 5*time.Second
 	// keyLock is how long HSS locks a key pair after too many failures in a row.
 	keyLock = 5 * time.Minute
 	// longestHold caps what a 429 can ask for, so that one odd answer can't park
@@ -208,7 +212,7 @@ func (c *Connector) Take(ctx context.Context, credentialID int64, operation stri
 	if err != nil {
 		return 0, err
 	}
-	return c.Store.TakeCall(ctx, credentialID, operation, limit, time.Minute)
+	return c.Store.TakeCall(ctx, credentialID, operation, limit, window)
 }
 
 func (c *Connector) limit(ctx context.Context) (int, error) {

@@ -88,6 +88,7 @@ func word(steps []wtp.TestStep) string {
 
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	const allGood = "ok ok ok not_tested not_tested"
+	const noIAM = "not_tested ok ok not_tested not_tested" // which a key pair can do without
 	const noSignIn = "failed not_tested not_tested not_tested not_tested"
 	refused := func() string { // an address where nobody listens
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -125,9 +126,17 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		{"not in this region", func(g *rig, c *wtp.CredentialCheck) {
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpListBackupHostsInfo, Kind: hsstest.FaultStatus, Status: 404})
 		}, false, "ok ok failed not_tested not_tested", "does not offer this call"},
-		{"nobody listens", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused() }, false, noSignIn, "Nothing answers at the endpoint"},
-		{"no such name", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = "https://nowhere.invalid" }, false, noSignIn, ""},
-		{"certificate", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = tls.URL }, false, noSignIn, "certificate is not trusted"},
+		{"nobody listens", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused() }, true, noSignIn, "Nothing answers at the endpoint"},
+		{"no such name", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = "https://nowhere.invalid" }, true, noSignIn, ""},
+		{"certificate", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = tls.URL }, true, noSignIn, "certificate is not trusted"},
+		{"key pair, no IAM", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused() }, false, noIAM, ""},
+		{"key pair, wrong IAM", func(g *rig, _ *wtp.CredentialCheck) {
+			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpListProjects, Kind: hsstest.FaultStatus, Status: 404})
+		}, false, noIAM, ""},
+		{"key pair, nobody at all", func(_ *rig, c *wtp.CredentialCheck) {
+			c.Credential.IAMEndpoint = refused()
+			c.Project.HSSEndpoint = c.Credential.IAMEndpoint
+		}, false, "failed failed failed not_tested not_tested", "Nothing answers at the endpoint"},
 		{"a region that is none", func(_ *rig, c *wtp.CredentialCheck) { c.Project.Region = "cn north" }, false, noSignIn, "could not be prepared"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -293,10 +302,23 @@ func TestBudgetIsShared(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), hsstest.Config{Limit: 5})
 		_, p := g.store(g.keyPair())
+		// The clock jumps only while no call is on its way: one that takes a minute
+		// to arrive would be no fault of the budget's.
+		var under sync.RWMutex
+		g.Wait = func(ctx context.Context, d time.Duration) error {
+			under.RUnlock()
+			under.Lock()
+			clock.Advance(d)
+			under.Unlock()
+			under.RLock()
+			return ctx.Err()
+		}
 		second := &Connector{Store: g.Store, Ring: g.Ring, Now: g.Now, Logger: g.Logger, Wait: g.Wait}
 		var all sync.WaitGroup
 		for i := range 12 {
 			all.Go(func() {
+				under.RLock()
+				defer under.RUnlock()
 				c := []*Connector{g.Connector, second}[i%2]
 				r, err := c.Reading(t.Context(), p)
 				if err == nil {

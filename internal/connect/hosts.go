@@ -13,8 +13,8 @@ import (
 
 // FindHosts looks for servers that could become a backup server, in one call: up
 // to 100 Linux servers whose name contains the query, or with exactly this address
-// or host ID. Those that are fit (running, agent online) come first. The error is
-// a *wtp.Upstream.
+// or host ID. Those that are fit (running, agent online) come first. An ID
+// that this HSS can't look up is not found. The error is a *wtp.Upstream.
 func (c *Connector) FindHosts(ctx context.Context, p wtp.Project, query string) ([]wtp.HostChoice, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -47,6 +47,9 @@ func (c *Connector) FindHosts(ctx context.Context, p wtp.Project, query string) 
 		}
 		return answer.Meta, err
 	})
+	if named == 1 && NotOffered(err) {
+		return nil, nil // nobody can say: the ID is the person's own word
+	}
 	if err != nil {
 		return nil, Upstream(err)
 	}

@@ -82,7 +82,7 @@ func (r *Reading) call(ctx context.Context, operation, method, path string, host
 		}
 		r.connector.Heard(ctx, r.CredentialID, err)
 		var e *hss.Error
-		if try >= readTries || ctx.Err() != nil || !errors.As(err, &e) || errors.Is(err, hss.ErrExportFormat) {
+		if try >= readTries || ctx.Err() != nil || !errors.As(err, &e) || errors.Is(err, hss.ErrExportFormat) || NotOffered(err) {
 			return err
 		}
 		switch e.Class {
@@ -107,24 +107,30 @@ func (r *Reading) Page(ctx context.Context, offset int) (rows []wtp.Server, tota
 	limit := r.pageLimit()
 	rows, total, err = r.page(ctx, hss.ListWtpProtectHostRequest{Limit: limit, Offset: offset})
 	var e *hss.Error
-	if err != nil && limit > 100 && errors.As(err, &e) && e.Code == "HSS.0001" {
-		// Older editions take at most 100 rows a page (hss-api section 7, #3).
-		r.connector.mu.Lock()
-		if r.connector.small == nil {
-			r.connector.small = map[int64]bool{}
-		}
-		r.connector.small[r.Project.ID] = true
-		r.connector.mu.Unlock()
-		return r.page(ctx, hss.ListWtpProtectHostRequest{Limit: r.pageLimit(), Offset: offset})
+	if err == nil || limit <= smallPage || !errors.As(err, &e) || e.Code != "HSS.0001" {
+		return rows, total, err
 	}
-	return rows, total, err
+	// Older editions take at most 100 rows a page (hss-api section 7, #3).
+	if rows, total, err = r.page(ctx, hss.ListWtpProtectHostRequest{Limit: smallPage, Offset: offset}); err != nil {
+		return rows, total, err // it was not the size: nothing is to be remembered
+	}
+	r.connector.mu.Lock()
+	defer r.connector.mu.Unlock()
+	if r.connector.small == nil {
+		r.connector.small = map[int64]bool{}
+	}
+	r.connector.small[r.Project.ID] = true
+	return rows, total, nil
 }
+
+// smallPage is what every edition takes.
+const smallPage = 100
 
 func (r *Reading) pageLimit() int {
 	r.connector.mu.Lock()
 	defer r.connector.mu.Unlock()
 	if r.connector.small[r.Project.ID] {
-		return 100
+		return smallPage
 	}
 	return hss.MaxLimit
 }
@@ -228,11 +234,28 @@ func (r *Reading) pass(ctx context.Context, first []wtp.Server, total int) (all 
 func (r *Reading) Exported(ctx context.Context, hostIDs []string) ([]wtp.Server, error) {
 	rows, err := r.exported(ctx, hostIDs)
 	var e *hss.Error
-	if err != nil && !errors.Is(err, ErrNoExport) && errors.As(err, &e) &&
-		(e.Class == hss.ClassNotInRegion || e.Class == hss.ClassRefused || errors.Is(err, hss.ErrExportFormat)) {
+	if err != nil && !errors.Is(err, ErrNoExport) && ctx.Err() == nil && errors.As(err, &e) &&
+		(NotOffered(err) || e.Class == hss.ClassUnclear) {
 		return nil, fmt.Errorf("%w: %w", ErrNoExport, err)
 	}
 	return rows, err
+}
+
+// NotOffered says that HSS has answered that it doesn't do this: it has no such
+// call, not for this user, or not with these values. Asking again is no use, and
+// what isn't needed can be done without.
+func NotOffered(err error) bool {
+	var e *hss.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Class {
+	case hss.ClassNotInRegion, hss.ClassNoPermission, hss.ClassRefused:
+		return true
+	case hss.ClassUnclear: // without a word of HSS's own
+		return e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented
+	}
+	return false
 }
 
 func (r *Reading) exported(ctx context.Context, hostIDs []string) ([]wtp.Server, error) {
@@ -298,7 +321,7 @@ func (r *Reading) exportFile(ctx context.Context, task string) (string, error) {
 }
 
 // States reads dynamic WTP of exactly these servers, by whatever takes the fewest
-// calls. A server that HSS doesn't list is not in the map.
+// calls. A server that HSS doesn't list, or without a state, is not in the map.
 func (r *Reading) States(ctx context.Context, hostIDs []string) (map[string]string, error) {
 	states := make(map[string]string, len(hostIDs))
 	if len(hostIDs) <= LookUps {
@@ -307,7 +330,7 @@ func (r *Reading) States(ctx context.Context, hostIDs []string) (map[string]stri
 			if err != nil {
 				return nil, err
 			}
-			if ok {
+			if ok && s.Dynamic != "" {
 				states[id] = s.Dynamic
 			}
 		}
@@ -337,14 +360,13 @@ func (r *Reading) these(ctx context.Context, hostIDs []string) ([]wtp.Server, er
 
 // Backups reads all backup servers.
 func (r *Reading) Backups(ctx context.Context) ([]wtp.BackupServer, error) {
-	const limit = 100 // what every edition takes
 	var all []wtp.BackupServer
 	for try := 1; ; try++ {
 		seen, total := map[string]bool{}, 0
 		all = all[:0]
 		for offset, read := 0, 0; offset == 0 || offset < total && read > 0; offset += read {
 			err := r.call(ctx, hss.OpListBackupHostsInfo, http.MethodGet, "/wtp/backup-hosts", 0, func(ctx context.Context) (hss.Meta, error) {
-				answer, err := r.client.ListBackupHostsInfo(ctx, hss.ListBackupHostsInfoRequest{Limit: limit, Offset: offset})
+				answer, err := r.client.ListBackupHostsInfo(ctx, hss.ListBackupHostsInfoRequest{Limit: smallPage, Offset: offset})
 				if err == nil {
 					total, read = answer.TotalNum, len(answer.Hosts)
 				}
