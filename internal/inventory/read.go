@@ -29,10 +29,18 @@ func (r *Reader) all(ctx context.Context, p wtp.Project) ([]wtp.Server, []wtp.Ba
 	// Last, because somebody who follows a backup server may have kept a newer
 	// state than one read before all these servers.
 	backups, err := reading.Backups(ctx)
-	if up := connect.Upstream(err); up != nil && up.Class == string(hss.ClassNotInRegion) {
-		return servers, nil, nil // some regions have no backup servers (hss-api 1.2)
+	if !connect.NotOffered(err) {
+		return servers, backups, err
 	}
-	return servers, backups, err
+	// Some regions have no backup servers (hss-api 1.2), some users no right to see
+	// them. The servers are no worse for it. But what was seen once doesn't vanish
+	// because a right was taken away.
+	kept, storeErr := r.Store.BackupServers(ctx, []int64{p.ID})
+	if up := connect.Upstream(err); storeErr != nil || len(kept) > 0 && up.Class != string(hss.ClassNotInRegion) {
+		return nil, nil, err
+	}
+	r.logger().Warn("backup servers can't be listed: the servers are kept without them", "project", p.ID, "err", err)
+	return servers, nil, nil
 }
 
 func (r *Reader) servers(ctx context.Context, reading *connect.Reading) ([]wtp.Server, error) {

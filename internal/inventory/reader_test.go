@@ -200,8 +200,20 @@ func TestLargeFleetWithinFiveCallsAMinute(t *testing.T) {
 func TestNoUsableExport(t *testing.T) {
 	for name, spoil := range map[string]func(*hsstest.Config, *hsstest.Fault){
 		"not published": func(c *hsstest.Config, _ *hsstest.Fault) { c.Unpublished = []string{hsstest.OpExportWebTamperHost} },
-		"format":        func(_ *hsstest.Config, f *hsstest.Fault) { f.Kind = hsstest.FaultExportFormat },
-		"task fails":    func(_ *hsstest.Config, f *hsstest.Fault) { f.Kind = hsstest.FaultExportFails },
+		"405, nothing": func(_ *hsstest.Config, f *hsstest.Fault) {
+			f.Op, f.Kind, f.Status, f.Body = hsstest.OpExportWebTamperHost, hsstest.FaultStatus, 405, " "
+		},
+		"404, HTML": func(_ *hsstest.Config, f *hsstest.Fault) {
+			f.Op, f.Kind, f.Status, f.Body = hsstest.OpExportWebTamperHost, hsstest.FaultStatus, 404, "<html>"
+		},
+		"403": func(_ *hsstest.Config, f *hsstest.Fault) {
+			f.Op, f.Kind, f.Status = hsstest.OpExportWebTamperHost, hsstest.FaultStatus, 403
+		},
+		"no download": func(_ *hsstest.Config, f *hsstest.Fault) {
+			f.Op, f.Kind, f.Status = hsstest.OpDownloadExport, hsstest.FaultStatus, 500
+		},
+		"format":     func(_ *hsstest.Config, f *hsstest.Fault) { f.Kind = hsstest.FaultExportFormat },
+		"task fails": func(_ *hsstest.Config, f *hsstest.Fault) { f.Kind = hsstest.FaultExportFails },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
