@@ -184,3 +184,18 @@ func TestNeverLeftIsTriedThreeTimes(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswersThatAreAlwaysOdd: an HSS (or what stands before it) that does what it
+// is told and answers 204 costs a reading back for each batch, but stops nothing.
+func TestAnswersThatAreAlwaysOdd(t *testing.T) {
+	clock := dbtest.NewClock()
+	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), fleet(1400))
+	g.read()
+	g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultStatus, Status: 204, Apply: true})
+	c := g.confirm(wtp.Enable)
+	g.finish(c)
+	g.want(c, wtp.Done, "accepted 1400")
+	if n := g.sent(hsstest.OpSetRaspSwitch); n != 7 {
+		t.Errorf("%d calls, want 7", n)
+	}
+}

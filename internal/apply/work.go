@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"wtp-console/internal/connect"
@@ -225,6 +226,11 @@ func (w *work) settle(ctx context.Context, b wtp.Batch, targets []wtp.Target) er
 	}
 	delete(w.unsettled, b.ID)
 	delete(w.readings, b.ID)
+	if !slices.ContainsFunc(targets, func(t wtp.Target) bool { return seen[t.HostID] != t.Wanted }) {
+		// It was HSS that got it, whoever answered, and HSS did it.
+		clear(w.failed)
+		w.unclear = 0
+	}
 	sendings := cmp.Or(w.MaxSendings, DefaultMaxSendings)
 	if again, err := w.mayAgain(ctx); err != nil {
 		return err
