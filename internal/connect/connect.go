@@ -36,6 +36,9 @@ const (
 	// longestHold caps what a 429 can ask for, so that one odd answer can't park
 	// a team's work for a day.
 	longestHold = 5 * time.Minute
+	// look is how long a call waits before it asks the budget again: somebody may
+	// have raised it.
+	look = 5 * time.Second
 	// patience is how long a call that somebody waits for in a browser may wait
 	// for the budget.
 	patience = 8 * time.Second
@@ -236,6 +239,9 @@ func (c *Connector) pace(ctx context.Context, credentialID int64, operation stri
 		if waited += d; patience > 0 && waited > patience {
 			return &wtp.Upstream{Operation: operation, Class: string(hss.ClassThrottled),
 				Text: wtp.Say("The calls that HSS allows in a minute are used up. Try again in a minute.")}
+		}
+		if patience == 0 {
+			d = min(d, look)
 		}
 		if err := c.wait(ctx, d); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"wtp-console/internal/db"
 	"wtp-console/internal/db/dbtest"
 	"wtp-console/internal/hss/hsstest"
+	"wtp-console/internal/wtp"
 )
 
 // slow lets the first call take long to arrive, as one does that has to look up a
@@ -78,5 +80,30 @@ func TestHostsThatCannotBeLookedUp(t *testing.T) {
 	}
 	if _, err := g.FindHosts(t.Context(), p, "bak"); err == nil {
 		t.Error("a search in nothing found nothing, without a word")
+	}
+}
+
+// TestRaisedBudgetIsHeededAtOnce: a reading that waits for a minute to pass goes
+// on when an admin allows more.
+func TestRaisedBudgetIsHeededAtOnce(t *testing.T) {
+	clock := dbtest.NewClock()
+	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{})
+	_, p := g.store(g.keyPair())
+	r, err := g.Reading(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := clock.Now()
+	g.Wait = func(ctx context.Context, d time.Duration) error {
+		clock.Advance(d)
+		return g.Store.SetSetting(ctx, wtp.Actor{Name: "test"}, SettingCallsPerMinute, "100")
+	}
+	for range DefaultCallsPerMinute + 1 {
+		if _, _, err := r.Page(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := clock.Now().Sub(began); took > 10*time.Second {
+		t.Errorf("it waited %s", took)
 	}
 }
