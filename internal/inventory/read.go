@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"wtp-console/internal/connect"
@@ -29,12 +30,13 @@ func (r *Reader) all(ctx context.Context, p wtp.Project) ([]wtp.Server, []wtp.Ba
 	// Last, because somebody who follows a backup server may have kept a newer
 	// state than one read before all these servers.
 	backups, err := reading.Backups(ctx)
-	if !connect.NotOffered(err) {
+	var e *hss.Error
+	if !connect.NotOffered(err) && !(errors.As(err, &e) && e.Status >= http.StatusInternalServerError) {
 		return servers, backups, err
 	}
 	// Some regions have no backup servers (hss-api 1.2), some users no right to see
-	// them. The servers are no worse for it. But what was seen once doesn't vanish
-	// because a right was taken away.
+	// them, and a call that few use may be broken. The servers are no worse for it.
+	// But what was seen once doesn't vanish because a right was taken away.
 	kept, storeErr := r.Store.BackupServers(ctx, []int64{p.ID})
 	if up := connect.Upstream(err); storeErr != nil || len(kept) > 0 && up.Class != string(hss.ClassNotInRegion) {
 		return nil, nil, err
