@@ -99,6 +99,17 @@ func (c *Config) prepare() error {
 	return errors.Join(faults...)
 }
 
+// prepareExisting is prepare for commands that look after a database that must
+// be there: in a wrong directory they would make an empty one and praise it.
+func (c *Config) prepareExisting() error {
+	if c.DatabaseURL == "" && c.DatabaseURLFile == "" {
+		if _, err := os.Stat(c.databasePath()); errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("there is no database %s; name its directory with --data-dir or WTP_CONSOLE_DATA_DIR", c.databasePath())
+		}
+	}
+	return c.prepare()
+}
+
 // databasePath is the SQLite file.
 func (c *Config) databasePath() string { return filepath.Join(c.DataDir, "wtp-console.db") }
 

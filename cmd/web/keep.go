@@ -25,7 +25,7 @@ type KeyCheckCmd struct{ Config }
 
 // Run fails if any secret doesn't open.
 func (c *KeyCheckCmd) Run(ctx context.Context) error {
-	if err := c.prepare(); err != nil {
+	if err := c.prepareExisting(); err != nil {
 		return err
 	}
 	ring, err := secret.LoadRing(c.KeyFile, false)
@@ -56,7 +56,7 @@ type KeyRotateCmd struct{ Config }
 
 // Run can be repeated: until the last secret is sealed anew the old keys stay.
 func (c *KeyRotateCmd) Run(ctx context.Context) error {
-	if err := c.prepare(); err != nil {
+	if err := c.prepareExisting(); err != nil {
 		return err
 	}
 	ring, err := secret.LoadRing(c.KeyFile, false)
@@ -138,7 +138,7 @@ type BackupCmd struct {
 
 // Run writes a whole, consistent copy. The key file is not in it.
 func (c *BackupCmd) Run(ctx context.Context) error {
-	if err := c.prepare(); err != nil {
+	if err := c.prepareExisting(); err != nil {
 		return err
 	}
 	if c.DatabaseURL != "" {
@@ -190,7 +190,7 @@ func (c *Config) open(ctx context.Context) (*db.Store, error) {
 }
 
 func withStore(ctx context.Context, c *Config, do func(*db.Store) error) error {
-	if err := c.prepare(); err != nil {
+	if err := c.prepareExisting(); err != nil {
 		return err
 	}
 	store, err := c.open(ctx)

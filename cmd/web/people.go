@@ -59,7 +59,7 @@ type UserResetCmd struct {
 
 // Run sets it.
 func (c *UserResetCmd) Run(ctx context.Context) error {
-	if err := c.prepare(); err != nil {
+	if err := c.prepareExisting(); err != nil {
 		return err
 	}
 	key, err := auth.CanonicalName(c.Name)
