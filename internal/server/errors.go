@@ -111,7 +111,7 @@ func (r *request) failSignedOut() {
 	r.failWith(p, views.ErrorView{
 		Status: http.StatusUnauthorized, Icon: "lock", Title: p.T("You are signed out"),
 		Text: p.T("Your session ended, so nothing was changed. Sign in and send it again."),
-		Href: "/sign-in", Link: p.T("Sign in"),
+		Href: signInPath(here), Link: p.T("Sign in"),
 	})
 }
 
