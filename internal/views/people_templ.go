@@ -294,7 +294,7 @@ func personRow(p Page, u wtp.User) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = Status(p, "quiet", "circle-check", p.T("Active")).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = Status(p, "quiet", "circle-check", p.T("Can sign in")).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -847,7 +847,7 @@ func PersonPage(v PersonView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = Pill(v.Page, "plain", "circle-check", v.T("Active")).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = Pill(v.Page, "plain", "circle-check", v.T("Can sign in")).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
