@@ -194,7 +194,7 @@ func (s *Server) showServer(r *request) error {
 	if err != nil {
 		return err
 	}
-	name := server.Name
+	name := views.Plain(server.Name)
 	if name == "" {
 		name = server.HostID
 	}

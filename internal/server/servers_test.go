@@ -97,6 +97,16 @@ func TestEmptyListsSayWhyAndWhatNext(t *testing.T) {
 	require.Equal(t, "/p/shop/servers", clear)
 }
 
+func TestNothingReadYetIsNotNothingThere(t *testing.T) {
+	c := start(t)
+	b := c.as(c.user("mei", wtp.Operator))
+	require.Contains(t, said(b.get("/servers").is(200).page().Find(".none")), "No project yet")
+	p := c.project()
+	require.Contains(t, said(b.get("/servers").is(200).page().Find(".none")), "HSS is not read yet")
+	c.inventory(p, nil)
+	require.Contains(t, said(b.get("/servers").is(200).page().Find(".none")), "WTP protects no server here")
+}
+
 func TestFilterStandsInTheAddress(t *testing.T) {
 	servers := fleet(4)
 	servers[0].OS, servers[0].Dynamic = "windows", ""

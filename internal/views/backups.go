@@ -198,7 +198,7 @@ func (v BackupFormView) title() string {
 	case v.Present != nil:
 		return v.T("Change backup server %s", v.Present.Label())
 	case v.Name != "":
-		return v.T("Add %s as a backup server", v.Name)
+		return v.T("Add %s as a backup server", Plain(v.Name))
 	}
 	return v.T("Add backup server")
 }
@@ -222,7 +222,7 @@ func (v BackupFormView) button() string {
 	case v.Present != nil:
 		return v.T("Save change to %s", v.Present.Label())
 	case v.Name != "":
-		return v.T("Add backup server %s", v.Name)
+		return v.T("Add backup server %s", Plain(v.Name))
 	}
 	return v.T("Add backup server")
 }

@@ -117,7 +117,7 @@ func backupTitle(c wtp.Change) string {
 		return ""
 	}
 	if to.Name != "" {
-		return to.Name
+		return Plain(to.Name)
 	}
 	return to.IP
 }

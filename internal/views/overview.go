@@ -72,7 +72,7 @@ func (v OverviewView) groupName(g GroupCoverage) string {
 	if g.Name == "" {
 		return v.Page.T("No group")
 	}
-	return g.Name
+	return Plain(g.Name)
 }
 
 func (v OverviewView) groupURL(g GroupCoverage) string {

@@ -424,7 +424,7 @@ func targetName(name, hostID string) string {
 	if name == "" {
 		return hostID
 	}
-	return name
+	return Plain(name)
 }
 
 func targetMeta(t wtp.Target) string {
@@ -432,9 +432,9 @@ func targetMeta(t wtp.Target) string {
 		return t.PrivateIP
 	}
 	if t.PrivateIP == "" {
-		return t.GroupName
+		return Plain(t.GroupName)
 	}
-	return t.PrivateIP + " · " + t.GroupName
+	return t.PrivateIP + " · " + Plain(t.GroupName)
 }
 
 // currentIf marks the tab that is shown.

@@ -214,7 +214,7 @@ func (v ServersView) backupName(s wtp.Server) string {
 func backupServerName(b wtp.BackupServer) string {
 	switch {
 	case b.Name != "":
-		return b.Name
+		return Plain(b.Name)
 	case b.IP != "":
 		return b.IP
 	}
@@ -224,7 +224,7 @@ func backupServerName(b wtp.BackupServer) string {
 // metaText is the line under the name on a narrow screen.
 func (v ServersView) metaText(s wtp.Server) string {
 	var parts []string
-	for _, part := range []string{s.PrivateIP, s.GroupName} {
+	for _, part := range []string{s.PrivateIP, Plain(s.GroupName)} {
 		if part != "" {
 			parts = append(parts, part)
 		}
@@ -399,7 +399,16 @@ func serverName(s wtp.Server) string {
 	if s.Name == "" {
 		return s.HostID
 	}
-	return s.Name
+	return Plain(s.Name)
+}
+
+// unread says that HSS was read for none of the projects of this list, so that
+// an empty one says nothing about HSS.
+func (v ServersView) unread() bool {
+	if v.Project != nil {
+		return v.Project.ReadAt == 0
+	}
+	return !slices.ContainsFunc(v.Projects, func(p wtp.Project) bool { return p.ReadAt != 0 })
 }
 
 // outOfBand marks a part that a fragment swaps besides its main one.
