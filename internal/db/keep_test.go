@@ -4,9 +4,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"wtp-console/internal/db"
 	"wtp-console/internal/wtp"
@@ -47,4 +49,35 @@ func TestBackupBesideARunningConsoleAndRestore(t *testing.T) {
 	users, err := s.Users(t.Context())
 	require.NoError(t, err)
 	require.Len(t, users, 1, "li came after the copy")
+}
+
+// A command beside a running console reads and then writes in its transactions
+// as the console does. Begun deferred, half of them would fail at once as
+// "locked", whatever the busy timeout is.
+func TestConsoleAndCommandWriteOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "wtp.db")
+	console, err := db.Open(t.Context(), db.Config{Path: path})
+	require.NoError(t, err)
+	defer console.Close()
+	command, err := db.Open(t.Context(), db.Config{Path: path, Beside: true})
+	require.NoError(t, err)
+	defer command.Close()
+	before, _, err := console.VerifyEvents(t.Context())
+	require.NoError(t, err)
+	var g errgroup.Group
+	for _, s := range []*db.Store{console, command} {
+		g.Go(func() error {
+			for i := range 100 {
+				if err := s.SetSetting(t.Context(), wtp.Actor{Name: "test"}, "calls_per_minute", strconv.Itoa(i+1)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
+	n, bad, err := console.VerifyEvents(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, bad)
+	require.GreaterOrEqual(t, n-before, int64(100))
 }

@@ -30,7 +30,7 @@ func bugs() []seeded {
 				"	calling, done := w.graceful(ctx)\n	defer done()\n	meta, sent := w.write(connect.Prepaid(calling, call.Operation), client, targets)\n	call, err = w.Store.BeginCall(ctx, w.owner, b, call)\n"},
 			{"internal/apply/work.go", "	calling, done := w.graceful(ctx)\n	defer done()\n	meta, err := w.write(connect.Prepaid(calling, call.Operation), client, targets)\n",
 				"	err = sent\n"},
-		}, "internal/apply"},
+		}, "internal/apply Thousand|Every|Hung"},
 		{"status is left out of the body when it is false", []edit{
 			{"internal/hss/rasp.go", "`json:\"status\"`", "`json:\"status,omitempty\"`"},
 		}, "internal/hss"},
@@ -39,7 +39,7 @@ func bugs() []seeded {
 		}, "internal/hss"},
 		{"transactions begin deferred", []edit{
 			{"internal/db/sqlite.go", "_txlock=immediate", "_txlock=deferred"},
-		}, "internal/db"},
+		}, "internal/db TestConsoleAndCommand"},
 	}
 }
 
