@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,8 @@ type DemoCmd struct {
 // than the 5 that HSS documents, so that a change of 1,000 servers can be
 // watched to its end.
 const (
-	demoCallsPerMinute = "120"
+	demoCallsPerMinute = 120
+	mostCallsPerMinute = 600
 	demoApplyDelay     = 4 * time.Second
 	demoBackupDelay    = 8 * time.Second
 )
@@ -71,7 +73,7 @@ func (c *DemoCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer a.store.Close()
-	d := demo{console: a, sim: sim, clock: clock}
+	d := demo{console: a, sim: sim, clock: clock, servers: c.Servers}
 	password, err := d.fill(ctx)
 	if err != nil {
 		return fmt.Errorf("filling the demo: %w", err)
@@ -115,8 +117,9 @@ func (c *demoClock) set(behind time.Duration) { c.behind.Store(int64(behind)) }
 
 type demo struct {
 	*console
-	sim   *hsstest.Simulator
-	clock *demoClock
+	sim     *hsstest.Simulator
+	clock   *demoClock
+	servers int
 }
 
 // fill makes people, credentials, projects, the inventory and some history, the
@@ -129,7 +132,7 @@ func (d demo) fill(ctx context.Context) (password string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := d.store.SetSetting(ctx, people["mei"], "calls_per_minute", demoCallsPerMinute); err != nil {
+	if err := d.store.SetSetting(ctx, people["mei"], "calls_per_minute", demoCalls(d.servers)); err != nil {
 		return "", err
 	}
 	projects, err := d.projects(ctx, people["mei"])
@@ -220,6 +223,12 @@ func (d demo) readAll(ctx context.Context, projects []wtp.Project) error {
 		}
 		return true, nil
 	})
+}
+
+// demoCalls is the budget of a demo: filling it reads the whole fleet about ten
+// times, and a large one would use up what does for a small one.
+func demoCalls(servers int) string {
+	return strconv.Itoa(min(max(demoCallsPerMinute, servers/30), mostCallsPerMinute))
 }
 
 // until waits for the runner or the reader.
