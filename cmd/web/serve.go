@@ -50,7 +50,7 @@ func (l Listen) base(address string) string {
 	if l.PublicURL != "" {
 		return l.PublicURL
 	}
-	u := url.URL{Scheme: "http", Host: address}
+	u := url.URL{Scheme: "http", Host: loopback(address)}
 	if l.TLSCert != "" {
 		u.Scheme = "https"
 	}
