@@ -42,7 +42,21 @@
     return changed;
   }).map((el) => el.dataset.say).join(' ');
   news(); // what the page came with is read anyway
+  // A swap that takes the focused link away (paging, sorting) must not throw the
+  // reader back to the top of the page: the part that was swapped gets the focus.
+  let part = '';
+  document.addEventListener('htmx:before:swap', () => {
+    part = document.activeElement?.parentElement?.closest('section[id], form[id], div[id]')?.id || '';
+  });
+  const keepFocus = () => {
+    const swapped = document.activeElement === body && part && document.getElementById(part);
+    if (!swapped) return;
+    swapped.tabIndex = -1;
+    swapped.focus({ preventScroll: true });
+  };
+
   document.addEventListener('htmx:after:swap', () => {
+    keepFocus();
     say(news());
     showTicks();
   });
