@@ -29,9 +29,12 @@ type ChangeRow struct {
 	Counts      Counts `gorm:"-"`
 	ProjectSlug string
 	ProjectName string
+	UndoneBy    int64 // number of the newest change that undoes this one; 0: none
 }
 
-const changeRows = "SELECT c.*, p.slug AS project_slug, p.name AS project_name FROM changes c JOIN projects p ON p.id = c.project_id WHERE "
+const changeRows = `SELECT c.*, p.slug AS project_slug, p.name AS project_name,
+	COALESCE((SELECT MAX(x.number) FROM changes x WHERE x.project_id = c.project_id AND x.undo_of = c.number AND x.undo_of > 0 AND x.number > 0), 0) AS undone_by
+	FROM changes c JOIN projects p ON p.id = c.project_id WHERE `
 
 // Change finds a confirmed change by its number in the project.
 func (s *Store) Change(ctx context.Context, projectID, number int64) (wtp.Change, error) {
@@ -133,21 +136,8 @@ type TargetQuery struct {
 
 // Targets reads a page of targets.
 func (s *Store) Targets(ctx context.Context, q TargetQuery) ([]wtp.Target, error) {
-	g := s.reader(ctx).Where("change_id = ? AND seq > ?", q.ChangeID, q.After).Order("seq").Limit(page(q.Limit))
-	if q.Outcome != "" {
-		g = g.Where("outcome = ?", q.Outcome)
-	}
-	if q.Bucket != "" {
-		g = g.Where("bucket = ?", q.Bucket)
-	}
-	if q.Why != "" {
-		g = g.Where("why = ?", q.Why)
-	}
-	if q.Confirmed != nil && *q.Confirmed {
-		g = g.Where("seen = wanted")
-	} else if q.Confirmed != nil {
-		g = g.Where("seen <> wanted")
-	}
+	where, args := targetWhere(q)
+	g := s.reader(ctx).Where(where, args...).Where("seq > ?", q.After).Order("seq").Limit(page(q.Limit))
 	var ts []wtp.Target
 	if err := g.Find(&ts).Error; err != nil {
 		return nil, fmt.Errorf("reading targets: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -100,6 +101,10 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 	if err != nil {
 		return nil, err
 	}
+	j, err := judge(tx, c)
+	if err != nil {
+		return nil, err
+	}
 	rows, err := many[struct {
 		HostID, Name string
 		From         wtp.Bucket `gorm:"column:was"`
@@ -110,11 +115,11 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 		N            int64
 	}](tx, "WITH "+s.classesSQL()+`, now AS (
 		SELECT t.seq, t.host_id, t.name, t.bucket AS was, t.before, COALESCE(s.dynamic, '') AS dynamic,
-			CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END AS is_now, CASE WHEN s.host_id IS NULL THEN 'gone' ELSE c.why END AS why
-		FROM targets t LEFT JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id
+			`+j.bucket+" AS is_now, "+j.why+` AS why
+		FROM targets t LEFT JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id`+j.join+`
 		LEFT JOIN classes c ON `+classOf+` WHERE t.change_id = ?)
 		SELECT *, COUNT(*) OVER () AS n FROM now WHERE was <> is_now OR (before <> dynamic AND is_now NOT IN ('cannot', 'already_so')) ORDER BY seq LIMIT 100`,
-		classes, c.ID)
+		slices.Concat([]any{classes}, j.args, []any{c.ID})...)
 	if err != nil {
 		return nil, fmt.Errorf("comparing the plan: %w", err)
 	}
@@ -130,7 +135,7 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 	}
 	now := s.Now()
 	m.Change, err = s.freeze(tx, wtp.Change{
-		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection,
+		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection, UndoOf: c.UndoOf, RetryOf: c.RetryOf,
 		PlannedBy: c.PlannedBy, PlannedByName: c.PlannedByName, PlannedAt: now, ExpiresAt: now.Add(c.ExpiresAt.Sub(c.PlannedAt)),
 	}, source{with: "SELECT host_id FROM targets WHERE change_id = ?", withArgs: []any{c.ID}})
 	return m, err
@@ -174,7 +179,7 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 			return c, fmt.Errorf("skipping targets: %w", err)
 		}
 	}
-	if c.Kind == wtp.DynamicWTP {
+	if c.Kind == wtp.DynamicWTP && c.UndoOf == 0 && c.RetryOf == 0 {
 		if err := clearSelection(tx, actor.UserID, c.ProjectID); err != nil {
 			return c, err
 		}
@@ -192,6 +197,12 @@ func (s *Store) confirmed(tx *gorm.DB, actor wtp.Actor, c wtp.Change, number int
 	detail := map[string]any{
 		"number": c.Number, "kind": c.Kind, "direction": c.Direction, "targets": c.TargetCount, "to_send": c.ToSend,
 		"selection": c.Selection, "reason": c.Reason, "ticket": c.Ticket,
+	}
+	if c.UndoOf != 0 {
+		detail["undo_of"] = c.UndoOf
+	}
+	if c.RetryOf != 0 {
+		detail["retry_of"] = c.RetryOf
 	}
 	if c.Kind == wtp.BackupHost {
 		detail["before"], detail["after"] = raw(c.BackupBefore), raw(c.BackupAfter)
@@ -220,8 +231,19 @@ func raw(s string) json.RawMessage {
 // added; if it is no longer so, or another open change has the server, it is a
 // *wtp.Refused. to has passed wtp.BackupForm.Check.
 func (s *Store) ConfirmBackup(ctx context.Context, actor wtp.Actor, projectID int64, now *wtp.BackupServer, to wtp.BackupConfig, reason, ticket string) (wtp.Change, error) {
+	return s.confirmBackup(ctx, actor, projectID, now, to, Confirmation{Reason: reason, Ticket: ticket}, 0)
+}
+
+// ConfirmBackupUndo is ConfirmBackup for a form that was opened to undo the
+// change of that number. Only if to is what was there before that change does
+// the new one say that it undoes it.
+func (s *Store) ConfirmBackupUndo(ctx context.Context, actor wtp.Actor, projectID, undo int64, now *wtp.BackupServer, to wtp.BackupConfig, with Confirmation) (wtp.Change, error) {
+	return s.confirmBackup(ctx, actor, projectID, now, to, with, undo)
+}
+
+func (s *Store) confirmBackup(ctx context.Context, actor wtp.Actor, projectID int64, now *wtp.BackupServer, to wtp.BackupConfig, with Confirmation, undo int64) (wtp.Change, error) {
 	var bad wtp.Invalid
-	wtp.CheckReason(&bad, reason, ticket)
+	wtp.CheckReason(&bad, with.Reason, with.Ticket)
 	if err := bad.Err(); err != nil {
 		return wtp.Change{}, err
 	}
@@ -257,6 +279,9 @@ func (s *Store) ConfirmBackup(ctx context.Context, actor wtp.Actor, projectID in
 			}
 			c.BackupBefore, t.Before = string(before), ConfigJSON(have.Config())
 		}
+		if c.UndoOf, err = undoneBackup(tx, projectID, undo, now, to); err != nil {
+			return err
+		}
 		if err := tx.Create(&c).Error; err != nil {
 			return fmt.Errorf("storing a plan: %w", err)
 		}
@@ -270,7 +295,7 @@ func (s *Store) ConfirmBackup(ctx context.Context, actor wtp.Actor, projectID in
 		if err := inTheWay(tx, c); err != nil {
 			return err
 		}
-		c, err = s.queue(ctx, tx, actor, c, Confirmation{Reason: reason, Ticket: ticket})
+		c, err = s.queue(ctx, tx, actor, c, with)
 		return err
 	})
 	return c, err

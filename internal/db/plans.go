@@ -19,6 +19,9 @@ type PlanSource struct {
 	Selection bool              // the person's selection in the project
 	HostIDs   []string          // these
 	Filter    *wtp.ServerFilter // all that match
+	UndoOf    int64             // what the change of this number really switched
+	RetryOf   int64             // those of the change of this number that ended with one of Outcomes
+	Outcomes  []wtp.Outcome     // refused, unknown, stopped; for RetryOf
 }
 
 // source is where the servers of a plan come from, as SQL.
@@ -50,6 +53,16 @@ func (s *Store) source(actor wtp.Actor, project int64, from PlanSource) (src sou
 		src = source{where: where, args: args}
 		kept = from.Filter.Values().Encode()
 	}
+	if from.UndoOf != 0 {
+		given++
+	}
+	if from.RetryOf != 0 {
+		given++
+	}
+	if (from.UndoOf != 0 || from.RetryOf != 0) && given == 1 {
+		src, err = linkedSource(project, from)
+		return src, "", err
+	}
 	if given != 1 {
 		return source{}, "", invalid("selection", "Choose at least one server. Nothing was planned.")
 	}
@@ -78,11 +91,14 @@ func (s *Store) PlanDynamicWTP(ctx context.Context, actor wtp.Actor, projectID i
 			UID: rand.Text(), ProjectID: projectID, Kind: wtp.DynamicWTP, Direction: d, State: wtp.Planned, Selection: kept,
 			PlannedBy: actor.UserID, PlannedByName: clean(actor.Name, maxName), PlannedAt: now, ExpiresAt: now.Add(validFor),
 		}
+		if err := link(tx, &c, from); err != nil {
+			return err
+		}
 		if c, err = s.freeze(tx, c, src); err != nil {
 			return err
 		}
 		if c.TargetCount == 0 {
-			return invalid("selection", "Choose at least one server. Nothing was planned.")
+			return noTargets(from)
 		}
 		return nil
 	})
@@ -99,6 +115,10 @@ func (s *Store) freeze(tx *gorm.DB, c wtp.Change, src source) (wtp.Change, error
 	if err != nil {
 		return c, err
 	}
+	j, err := judge(tx, c)
+	if err != nil {
+		return c, err
+	}
 	with, host, order := s.classesSQL(), "s.host_id", "s.name_key, s.host_id"
 	from, where := "servers s", "s.project_id = ? AND "+src.where
 	if src.with != "" {
@@ -106,13 +126,13 @@ func (s *Store) freeze(tx *gorm.DB, c wtp.Change, src source) (wtp.Change, error
 		host, order = "p.host_id", "CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END, s.name_key, p.host_id"
 		from, where = "picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id", "1 = 1"
 	}
-	args := slices.Concat([]any{classes}, src.withArgs, []any{c.ID, c.ProjectID, c.Direction.Wanted(), c.ProjectID}, src.args)
+	args := slices.Concat([]any{classes}, src.withArgs, []any{c.ID, c.ProjectID, c.Direction.Wanted(), c.ProjectID}, j.args, src.args)
 	n, err := exec(tx, "WITH "+with+`
 		INSERT INTO targets (change_id, seq, project_id, kind, host_id, name, private_ip, group_name, before, wanted, bucket, why, outcome)
 		SELECT CAST(? AS bigint), row_number() OVER (ORDER BY `+order+`),
 			CAST(? AS bigint), 'dynamic_wtp', `+host+`, COALESCE(s.name, ''), COALESCE(s.private_ip, ''), COALESCE(s.group_name, ''), COALESCE(s.dynamic, ''),
-			CAST(? AS text), CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END, CASE WHEN s.host_id IS NULL THEN 'gone' ELSE c.why END, 'planned'
-		FROM `+from+" LEFT JOIN classes c ON "+classOf+" WHERE "+where, args...)
+			CAST(? AS text), `+j.bucket+", "+j.why+`, 'planned'
+		FROM `+from+j.join+" LEFT JOIN classes c ON "+classOf+" WHERE "+where, args...)
 	if err != nil {
 		return c, fmt.Errorf("storing targets: %w", err)
 	}

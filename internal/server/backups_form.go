@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wtp-console/internal/db"
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
 )
@@ -71,6 +72,11 @@ func (s *Server) showEditBackup(r *request) error {
 		f.view.Form.IP, f.view.Form.Port, f.view.Form.Dir = stored.IP, strconv.FormatInt(stored.Port, 10), stored.Dir
 	}
 	f.fromPresent()
+	if undo := r.Query("undo"); undo != "" {
+		if err := f.fillUndo(undo); err != nil {
+			return err
+		}
+	}
 	return f.show(http.StatusOK)
 }
 
@@ -87,6 +93,9 @@ func (s *Server) saveBackup(r *request, edit bool) error {
 	}
 	f := s.newBackupForm(r, formValues(in), edit)
 	f.seen, f.was = in.Get("seen"), in.Get("was")
+	if n, err := strconv.ParseInt(in.Get("undo"), 10, 64); err == nil && n > 0 {
+		f.view.Undo = n
+	}
 	if edit && f.view.Form.HostID != r.Param("host_id") {
 		return wtp.ErrNotFound
 	}
@@ -135,7 +144,8 @@ func (s *Server) confirmBackup(f *backupForm, to wtp.BackupConfig) error {
 		f.say("warn", wtp.Say("HSS has another configuration than the console's own list, which is being read again now. Save again in a minute. Nothing was sent."))
 		return f.show(http.StatusConflict)
 	}
-	change, err := s.Store.ConfirmBackup(r.ctx(), r.actor(), r.project.ID, f.view.Present, to, strings.TrimSpace(f.view.Form.Reason), strings.TrimSpace(f.view.Form.Ticket))
+	change, err := s.Store.ConfirmBackupUndo(r.ctx(), r.actor(), r.project.ID, f.view.Undo, f.view.Present, to,
+		db.Confirmation{Reason: strings.TrimSpace(f.view.Form.Reason), Ticket: strings.TrimSpace(f.view.Form.Ticket)})
 	var bad wtp.Invalid
 	var refused *wtp.Refused
 	switch {

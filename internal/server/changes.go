@@ -99,6 +99,9 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 		return v, err
 	}
 	v.Tally = tally(counts)
+	if v.Linked, err = s.linked(r, c); err != nil {
+		return v, err
+	}
 	if v.Batches, err = s.Store.Batches(r.ctx(), c.ID, 0, stripBatches); err != nil {
 		return v, err
 	}
@@ -175,6 +178,10 @@ func (s *Server) fillBackup(r *request, v *views.ChangeView) error {
 		return nil // not read yet, or removed since
 	}
 	v.Backup = &now
+	sent := v.Tally.Outcome[wtp.TargetAccepted]+v.Tally.Outcome[wtp.TargetUnknown] > 0
+	if err == nil && before != nil && sent && v.Change.State.Over() && v.May(wtp.Act) && db.ConfigJSON(now.Config()) == db.ConfigJSON(to) {
+		v.UndoBackup, err = undoBackupPath(r, v.Change)
+	}
 	return err
 }
 

@@ -62,7 +62,7 @@ func (s *Server) changesView(r *request) (views.ChangesView, error) {
 	}
 	rows, next, err := s.Store.Changes(r.ctx(), query)
 	for _, row := range rows {
-		v.Rows = append(v.Rows, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName})
+		v.Rows = append(v.Rows, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, UndoneBy: row.UndoneBy})
 	}
 	v.Next = next
 	return v, err
@@ -129,7 +129,7 @@ func (s *Server) exportChanges(r *request) error {
 	h.Set("Content-Disposition", `attachment; filename="changes.csv"`)
 	w := csv.NewWriter(r.Writer)
 	if err := w.Write([]string{"project", "number", "confirmed_at", "who", "from_ip", "kind", "direction", "state", "reason", "ticket", "servers", "to_send",
-		"accepted", "read_back", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id"}); err != nil {
+		"accepted", "read_back", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id", "undo_of", "retry_of"}); err != nil {
 		return err
 	}
 	for {
@@ -160,10 +160,16 @@ func csvRow(row db.ChangeRow) []string {
 		}
 		return i.Time().Format(time.RFC3339)
 	}
+	link := func(i int64) string {
+		if i == 0 {
+			return ""
+		}
+		return n(i)
+	}
 	c, of := row.Change, row.Counts.Of
 	cells := []string{row.ProjectName, n(c.Number), at(c.ConfirmedAt), c.ConfirmedByName, c.ConfirmedIP, string(c.Kind), string(c.Direction), string(c.State), c.Reason, c.Ticket,
 		n(c.TargetCount), n(c.ToSend), n(of(wtp.TargetAccepted)), n(row.Counts.Confirmed), n(of(wtp.TargetRefused)), n(of(wtp.TargetUnknown)), n(of(wtp.TargetStopped)),
-		n(of(wtp.TargetSkipped)), at(c.StartedAt), at(c.FinishedAt), c.RequestID}
+		n(of(wtp.TargetSkipped)), at(c.StartedAt), at(c.FinishedAt), c.RequestID, link(c.UndoOf), link(c.RetryOf)}
 	for i, cell := range cells {
 		cells[i] = plainCell(cell)
 	}

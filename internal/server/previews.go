@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -81,6 +82,7 @@ func (s *Server) showPreview(r *request) error {
 	if err != nil {
 		return err
 	}
+	v.Form = linkedForm(r, plan, v.Of)
 	status := http.StatusOK
 	if len(v.Faults) > 0 {
 		status = http.StatusUnprocessableEntity
@@ -104,6 +106,9 @@ func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.P
 		return views.PreviewView{}, err
 	}
 	v := views.PreviewView{Page: p, Plan: plan}
+	if v.Linked, err = s.linked(r, plan); err != nil {
+		return v, err
+	}
 	if v.Counts, err = s.planCounts(r, plan); err != nil {
 		return v, err
 	}
@@ -326,5 +331,8 @@ func (s *Server) dropPreview(r *request) error {
 		}
 	}
 	r.flash("info", r.printer().T("The preview was cancelled. Nothing was sent."))
+	if of := cmp.Or(plan.UndoOf, plan.RetryOf); of != 0 {
+		return r.see(views.ChangeURL(r.project.Slug, of))
+	}
 	return r.see(backToList(r, nil))
 }

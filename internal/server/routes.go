@@ -87,6 +87,9 @@ func (s *Server) routes() []route {
 		get("/p/:project/changes/:number", wtp.Read, s.showChange),
 		poll("/p/:project/changes/:number/progress", wtp.Read, s.swapProgress),
 		post("/p/:project/changes/:number/stop", wtp.Act, s.stopChange),
+		post("/p/:project/changes/:number/undo", wtp.Act, s.undoChange),
+		post("/p/:project/changes/:number/retry", wtp.Act, s.retryChange),
+		post("/p/:project/changes/:number/select", wtp.Act, s.selectTargets),
 
 		// Backup servers, settings, people, events.
 		get("/p/:project/backup-servers", wtp.Read, s.listBackups),

@@ -119,6 +119,7 @@ type BackupFormView struct {
 	Edit     bool              // the host ID is given by the address of the page
 	Name     string            // of the chosen server, "" if unknown
 	Present  *wtp.BackupServer // what HSS has now; nil: nothing, so saving adds
+	Undo     int64             // number of the change that saving undoes; 0: none
 	Was      string            // Present as the page carries it, for the difference that follows the typing
 	Upstream *wtp.Upstream     // HSS could not be read: nothing can be saved
 	Bad      []wtp.FieldError

@@ -63,7 +63,9 @@ type ChangeView struct {
 	CallsAfter     int64
 	CallsNext      int64
 	Faults         []wtp.FieldError // of the address
-	Drawn          string           // TallyKey when the lists were drawn; "" for now
+	Linked         Linked
+	UndoBackup     string // the form that undoes the change of a backup server; "": none
+	Drawn          string // TallyKey when the lists were drawn; "" for now
 }
 
 // ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or
@@ -88,6 +90,9 @@ func ChangeTab(word string) (o wtp.Outcome, confirmed *bool, ok bool) {
 
 // ChangeTitle says what a change does; past says it is done and seen.
 func (p Page) ChangeTitle(c wtp.Change, past bool) string {
+	if c.UndoOf != 0 {
+		return p.undoTitle(c, past)
+	}
 	if c.Kind == wtp.BackupHost {
 		name := backupTitle(c)
 		switch {
@@ -353,6 +358,9 @@ func (v ChangeView) batchNo(id int64) string {
 
 // selectedBy says how the servers were chosen.
 func (v ChangeView) selectedBy() string {
+	if text := v.linkedSelection(); text != "" {
+		return text
+	}
 	if v.Change.Selection == "" {
 		return v.T("Chosen in the list of servers")
 	}

@@ -47,6 +47,7 @@ type ChangeRow struct {
 	Tally       Tally
 	ProjectSlug string
 	ProjectName string
+	UndoneBy    int64 // number of the change that undoes it; 0: none
 }
 
 type changeDay struct {
@@ -191,6 +192,8 @@ func (v ChangesView) rowURL(r ChangeRow) string {
 // rowKind is the icon of a line and the words that stand for it.
 func (v ChangesView) rowKind(r ChangeRow) status {
 	switch {
+	case r.Change.UndoOf != 0:
+		return status{"quiet", "arrow-back-up", v.T("Undo")}
 	case r.Change.Kind == wtp.BackupHost:
 		return status{"quiet", "database", v.T("Backup server")}
 	case r.Change.Direction == wtp.Enable:
@@ -200,6 +203,13 @@ func (v ChangesView) rowKind(r ChangeRow) status {
 }
 
 func (v ChangesView) rowReason(r ChangeRow) string {
+	if r.Change.RetryOf != 0 {
+		return v.T("Retry of %s", numberText(r.Change.RetryOf)) + " · " + v.rowWhy(r)
+	}
+	return v.rowWhy(r)
+}
+
+func (v ChangesView) rowWhy(r ChangeRow) string {
 	if r.Change.Ticket == "" {
 		return r.Change.Reason
 	}

@@ -153,6 +153,8 @@ func (v OverviewView) withBackup() int64 {
 
 func (c RecentChange) icon() string {
 	switch {
+	case c.Change.UndoOf != 0:
+		return "arrow-back-up"
 	case c.Change.Kind == wtp.BackupHost:
 		return "database"
 	case c.Change.Direction == wtp.Enable:
@@ -181,6 +183,8 @@ func (v OverviewView) title(c RecentChange) string {
 func (p Page) ShortTitle(c wtp.Change) string {
 	n := strconv.FormatInt(c.Number, 10)
 	switch {
+	case c.UndoOf != 0:
+		return p.T("#%s Undo %s", n, numberText(c.UndoOf))
 	case c.Kind == wtp.BackupHost:
 		return p.T("#%s Backup server", n)
 	case c.Direction == wtp.Enable:

@@ -24,6 +24,7 @@ type PreviewView struct {
 	CallsPerMinute int64
 	Ahead          []AheadChange // under way, with the same credential
 	On, Can        int64         // servers with dynamic WTP on, and that can have it
+	Linked                       // Of: what this plan undoes or tries again
 	Moved          *MovedView    // this plan replaces one that was no longer true
 }
 
@@ -210,6 +211,12 @@ func (p Page) whyStatus(w wtp.Why) status {
 		return status{"quiet", "help-circle", p.T("State not known")}
 	case wtp.WhyImportant:
 		return status{"bad", "star", p.T("Important")}
+	case wtp.WhyChangedSince:
+		return status{"warn", "history", p.T("Changed since")}
+	case wtp.WhyNotRead:
+		return status{"quiet", "clock", p.T("Not read since")}
+	case wtp.WhyNotShown:
+		return status{"warn", "zoom-question", p.T("Not as that change left it")}
 	case wtp.WhyAttacked:
 		return status{"bad", "flame", p.T("Attacked")}
 	}
@@ -217,6 +224,9 @@ func (p Page) whyStatus(w wtp.Why) status {
 }
 
 func (v PreviewView) title() string {
+	if v.Plan.UndoOf != 0 {
+		return v.undoTitle(v.Plan, false)
+	}
 	if v.Plan.Direction == wtp.Enable {
 		return v.N(v.Plan.ToSend, "Turn on dynamic WTP on %d server", "Turn on dynamic WTP on %d servers")
 	}
@@ -224,6 +234,9 @@ func (v PreviewView) title() string {
 }
 
 func (v PreviewView) subtitle() string {
+	if v.Of != nil {
+		return v.linkedSubtitle()
+	}
 	return v.N(v.Plan.TargetCount, "Preview of %d selected server, made at %s by %s. Nothing has changed yet.", "Preview of %d selected servers, made at %s by %s. Nothing has changed yet.", v.Plan.TargetCount, v.ClockText(v.Plan.PlannedAt), v.Plan.PlannedByName)
 }
 
@@ -323,6 +336,9 @@ func (v PreviewView) open() bool {
 
 // closedText says why this preview can't be confirmed, and what to do.
 func (v PreviewView) closedText() string {
+	if v.Of != nil {
+		return v.linkedClosed()
+	}
 	switch {
 	case v.Plan.State == wtp.Dropped:
 		return v.T("This preview was cancelled or replaced. Nothing was sent. The selection is kept; make a new preview from it.")
@@ -333,6 +349,9 @@ func (v PreviewView) closedText() string {
 }
 
 func (v PreviewView) nothingText() string {
+	if v.Plan.UndoOf != 0 {
+		return v.T("Nothing can be switched back now. The list says why for each server.")
+	}
 	if v.Plan.Direction == wtp.Enable {
 		return v.T("Nothing would change: dynamic WTP is on already or cannot be turned on for every server here.")
 	}

@@ -43,6 +43,17 @@ func (d Direction) Wanted() string {
 	return ""
 }
 
+// Opposite is the direction that undoes this one.
+func (d Direction) Opposite() Direction {
+	switch d {
+	case Enable:
+		return Disable
+	case Disable:
+		return Enable
+	}
+	return ""
+}
+
 // ChangeKind is what a change writes to HSS.
 type ChangeKind string
 
@@ -103,6 +114,8 @@ type Change struct {
 	ToSend          int64   // targets that are to be sent
 	BackupBefore    string  // JSON of BackupConfig, "" if it is added
 	BackupAfter     string  // JSON of BackupConfig
+	UndoOf          int64   // number of the change of this project that it undoes; 0: none
+	RetryOf         int64   // number of the change of this project that it tries again, or goes on with; 0: none
 }
 
 // Bucket is where a plan puts a server. Each server is in exactly one.
@@ -144,6 +157,11 @@ const (
 	WhyUnknownState Why = "unknown_state"
 	WhyImportant    Why = "important"
 	WhyAttacked     Why = "attacked"
+
+	// Of an undo: the server is not as the change that is undone left it.
+	WhyChangedSince Why = "changed_since"
+	WhyNotRead      Why = "not_read_since"
+	WhyNotShown     Why = "not_shown"
 )
 
 // Reason is the sentence for a word.
@@ -179,6 +197,12 @@ func (w Why) Reason() Text {
 		return Say("Marked as an important asset.")
 	case WhyAttacked:
 		return Say("Attacked in the last 7 days.")
+	case WhyChangedSince:
+		return Say("Changed since, by somebody or something else. It is left alone.")
+	case WhyNotRead:
+		return Say("HSS was not read since that change, so its state is not known. Read again, then undo.")
+	case WhyNotShown:
+		return Say("HSS does not show what that change asked for: it was changed since, or is not there yet.")
 	}
 	return Text{}
 }

@@ -113,7 +113,7 @@ CREATE TABLE changes (
   target_count INTEGER NOT NULL DEFAULT 0 CHECK (target_count >= 0),
   to_send INTEGER NOT NULL DEFAULT 0 CHECK (to_send BETWEEN 0 AND target_count),
   backup_before TEXT NOT NULL DEFAULT '',
-  backup_after TEXT NOT NULL DEFAULT '',
+  backup_after TEXT NOT NULL DEFAULT '', undo_of INTEGER NOT NULL DEFAULT 0 CHECK (undo_of >= 0), retry_of INTEGER NOT NULL DEFAULT 0 CHECK (retry_of >= 0),
   CHECK ((state IN ('planned', 'dropped')) = (number = 0)),
   CHECK ((number = 0) = (event_seq = 0))
 ) STRICT;
@@ -130,7 +130,11 @@ CREATE INDEX changes_project_order ON changes (project_id, event_seq) WHERE even
 
 CREATE INDEX changes_read_back ON changes (project_id, read_back_at) WHERE read_back_at > 0;
 
+CREATE INDEX changes_retry_of ON changes (project_id, retry_of) WHERE retry_of > 0;
+
 CREATE UNIQUE INDEX changes_uid ON changes (uid);
+
+CREATE INDEX changes_undo_of ON changes (project_id, undo_of) WHERE undo_of > 0;
 
 CREATE TABLE credentials (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
