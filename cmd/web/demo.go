@@ -294,19 +294,18 @@ type demoStep struct {
 	most      int
 	reason    string
 	ticket    string
+	back      time.Duration // of turning off: a timer turns back on after it; 0: never
 }
 
 func demoHistory() []demoStep {
 	const day = 24 * time.Hour
 	group := func(name string) wtp.ServerFilter { return wtp.ServerFilter{Group: []string{name}} }
 	return []demoStep{
-		{8 * day, "mei", 0, wtp.Disable, group("Checkout"), 150, "Release 8.3 of checkout reloads classes", "CHG-20839"},
-		{8*day - 5*time.Hour, "mei", 0, wtp.Enable, group("Checkout"), 150, "Release 8.3 is out, back on", "CHG-20839"},
-		{6*day + 3*time.Hour, "jonas", 1, wtp.Disable, group("Portal"), 60, "Load test of the portal abroad", "CHG-20842"},
-		{6 * day, "jonas", 1, wtp.Enable, group("Portal"), 60, "Load test is over", "CHG-20842"},
-		{4 * day, "jonas", 0, wtp.Disable, group("CMS"), 40, "Template update of the CMS landing pages reloads classes", "CHG-20847"},
-		{4*day - 2*time.Hour, "jonas", 0, wtp.Enable, group("CMS"), 40, "Template update is done, back on", "CHG-20847"},
-		{26 * time.Hour, "mei", 0, wtp.Enable, group("官网集群"), 30, "官网集群启用动态防篡改，第一批", "CHG-20864"},
+		{8 * day, "mei", 0, wtp.Disable, group("Checkout"), 150, "Release 8.3 of checkout reloads classes", "CHG-20839", 4 * time.Hour},
+		{6*day + 3*time.Hour, "jonas", 1, wtp.Disable, group("Portal"), 60, "Load test of the portal abroad", "CHG-20842", 0},
+		{6 * day, "jonas", 1, wtp.Enable, group("Portal"), 60, "Load test is over", "CHG-20842", 0},
+		{4 * day, "jonas", 0, wtp.Disable, group("CMS"), 40, "Template update of the CMS landing pages reloads classes", "CHG-20847", 2 * time.Hour},
+		{26 * time.Hour, "mei", 0, wtp.Enable, group("官网集群"), 30, "官网集群启用动态防篡改，第一批", "CHG-20864", 0},
 	}
 }
 
@@ -321,13 +320,31 @@ func (d demo) carryOut(ctx context.Context, by wtp.Actor, p wtp.Project, step de
 	if err != nil {
 		return err
 	}
-	change, err := d.store.Confirm(ctx, by, p.ID, plan.UID, db.Confirmation{Reason: step.reason, Ticket: step.ticket})
+	change, err := d.store.Confirm(ctx, by, p.ID, plan.UID, db.Confirmation{Reason: step.reason, Ticket: step.ticket,
+		Back: wtp.BackOn{After: step.back, Never: step.back == 0}})
 	if err != nil {
 		return err
 	}
+	if err := d.over(ctx, change.ID); err != nil || step.direction != wtp.Disable || step.back == 0 {
+		return err
+	}
+	d.clock.set(step.ago - step.back - time.Second)
+	var timer db.TimerRow
+	if err := d.until(ctx, func() (bool, error) {
+		d.runner.Poke()
+		timer, err = d.store.Timer(ctx, change.ID)
+		return timer.State != wtp.TimerPending, err
+	}); err != nil || timer.FiredChangeID == 0 {
+		return err
+	}
+	return d.over(ctx, timer.FiredChangeID)
+}
+
+// over waits until a change is over and was read back.
+func (d demo) over(ctx context.Context, change int64) error {
 	return d.until(ctx, func() (bool, error) {
 		d.runner.Poke()
-		now, err := d.store.ChangeByID(ctx, change.ID)
+		now, err := d.store.ChangeByID(ctx, change)
 		return now.State.Over() && now.ReadBackAt == 0, err
 	})
 }

@@ -149,7 +149,7 @@ func (g *rig) confirm(d wtp.Direction, hosts ...string) wtp.Change {
 	}
 	plan, err := g.store.PlanDynamicWTP(g.t.Context(), g.actor, g.project.ID, d, from, time.Hour)
 	g.must(err)
-	c, err := g.store.Confirm(g.t.Context(), g.actor, g.project.ID, plan.UID, db.Confirmation{Reason: "test"})
+	c, err := g.store.Confirm(g.t.Context(), g.actor, g.project.ID, plan.UID, db.Confirmation{Reason: "test", Back: wtp.BackOn{Never: true}})
 	g.must(err)
 	return c
 }

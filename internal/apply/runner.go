@@ -85,6 +85,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer all.Wait()
 	slots := make(chan struct{}, cmp.Or(r.AtOnce, DefaultAtOnce))
 	for ctx.Err() == nil {
+		r.fireTimers(ctx)
 		for r.claim(ctx, &all, slots, ended) {
 		}
 		t := time.NewTimer(cmp.Or(r.Poll, DefaultPoll))

@@ -107,6 +107,11 @@ func (w *work) ended(ctx context.Context, err error) error {
 
 // send sends one waiting batch, or finds that it may not be sent now.
 func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) error {
+	if paused, err := w.Store.Paused(ctx); err != nil {
+		return err
+	} else if paused.On() {
+		return w.pause(ctx, look)
+	}
 	switch why, err := w.mayNot(ctx); {
 	case err != nil:
 		return err
@@ -138,6 +143,9 @@ func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) erro
 		return w.pause(ctx, min(wait, look))
 	}
 	call, err = w.Store.BeginCall(ctx, w.owner, b, call)
+	if errors.Is(err, db.ErrPaused) {
+		return nil // paused this very moment: the next round waits
+	}
 	if errors.Is(err, wtp.ErrConflict) && w.conflicts < 3 {
 		w.conflicts++ // stopped this very moment, or fenced: NextBatch knows
 		return nil

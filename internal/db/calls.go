@@ -31,8 +31,8 @@ type Verdict struct {
 
 // BeginCall puts the intent on disk before the first byte is sent: the batch and
 // its waiting targets are sending, and a call says so. wtp.ErrConflict if the
-// lease is lost, a stop was asked for, or the batch doesn't wait. Hosts, if
-// given, must be the number of targets.
+// lease is lost, a stop was asked for, or the batch doesn't wait; ErrPaused while
+// the console is paused. Hosts, if given, must be the number of targets.
 func (s *Store) BeginCall(ctx context.Context, owner string, b wtp.Batch, c wtp.Call) (wtp.Call, error) {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		change, err := s.fence(tx, b.ChangeID, owner)
@@ -41,6 +41,12 @@ func (s *Store) BeginCall(ctx context.Context, owner string, b wtp.Batch, c wtp.
 		}
 		if change.State != wtp.Running || stopping(change) {
 			return fmt.Errorf("change %d is stopped: %w", change.ID, wtp.ErrConflict)
+		}
+		switch p, err := readPause(tx); {
+		case err != nil:
+			return err
+		case p.On():
+			return ErrPaused
 		}
 		now, err := lockBatch(tx, b.ID, change.ID)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 // Confirmation is what a person says when confirming a plan.
 type Confirmation struct {
 	Reason, Ticket string
+	Back           wtp.BackOn // needed for turning off; else it is not looked at
 }
 
 // MovedTarget is a server that is no longer as the plan showed it.
@@ -49,7 +50,8 @@ func (m *Moved) Unwrap() error { return wtp.ErrConflict }
 // batches and its event, in one transaction. It clears the person's selection
 // in the project. Faults of reason or ticket are a wtp.Invalid; *Moved if a
 // server's bucket is another one now; any other *wtp.Refused leaves the plan as
-// it is and says why.
+// it is and says why. Turning off without a choice of when to turn back on is a
+// wtp.Invalid on "back"; the timer is stored with the change.
 func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, uid string, with Confirmation) (wtp.Change, error) {
 	var bad wtp.Invalid
 	wtp.CheckReason(&bad, with.Reason, with.Ticket)
@@ -73,6 +75,18 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 		case c.ToSend == 0:
 			return conflict("Nothing of this plan would be sent.")
 		}
+		var due wtp.Instant
+		if c.Direction == wtp.Disable {
+			if due, err = with.Back.Due(s.Now()); err != nil {
+				return err
+			}
+		}
+		if err := overCap(tx, actor, c); err != nil {
+			return err
+		}
+		if err := s.holdTimer(tx, c); err != nil {
+			return err
+		}
 		if err := inTheWay(tx, c); err != nil {
 			return err
 		}
@@ -82,7 +96,7 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 		if c, err = s.queue(ctx, tx, actor, c, with); err != nil {
 			return err
 		}
-		return nil
+		return s.setTimer(tx, actor, c, due)
 	})
 	if err != nil {
 		return wtp.Change{}, err
@@ -135,7 +149,7 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 	}
 	now := s.Now()
 	m.Change, err = s.freeze(tx, wtp.Change{
-		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection, UndoOf: c.UndoOf, RetryOf: c.RetryOf,
+		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection, UndoOf: c.UndoOf, RetryOf: c.RetryOf, TimerOf: c.TimerOf,
 		PlannedBy: c.PlannedBy, PlannedByName: c.PlannedByName, PlannedAt: now, ExpiresAt: now.Add(c.ExpiresAt.Sub(c.PlannedAt)),
 	}, source{with: "SELECT host_id FROM targets WHERE change_id = ?", withArgs: []any{c.ID}})
 	return m, err
@@ -179,7 +193,7 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 			return c, fmt.Errorf("skipping targets: %w", err)
 		}
 	}
-	if c.Kind == wtp.DynamicWTP && c.UndoOf == 0 && c.RetryOf == 0 {
+	if c.Kind == wtp.DynamicWTP && c.UndoOf == 0 && c.RetryOf == 0 && c.TimerOf == 0 {
 		if err := clearSelection(tx, actor.UserID, c.ProjectID); err != nil {
 			return c, err
 		}
@@ -197,6 +211,9 @@ func (s *Store) confirmed(tx *gorm.DB, actor wtp.Actor, c wtp.Change, number int
 	detail := map[string]any{
 		"number": c.Number, "kind": c.Kind, "direction": c.Direction, "targets": c.TargetCount, "to_send": c.ToSend,
 		"selection": c.Selection, "reason": c.Reason, "ticket": c.Ticket,
+	}
+	if c.SetIn != 0 {
+		detail["set_in"] = c.SetIn
 	}
 	if c.UndoOf != 0 {
 		detail["undo_of"] = c.UndoOf

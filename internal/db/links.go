@@ -89,6 +89,9 @@ type judgement struct {
 // judge is the classes alone, and for an undo first whether the server is still
 // as the change (its target: u) left it. What it isn't stays untouched.
 func judge(tx *gorm.DB, c wtp.Change) (judgement, error) {
+	if c.TimerOf != 0 {
+		return judgeTimer(c), nil
+	}
 	if c.UndoOf == 0 {
 		return judgement{
 			bucket: "CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END",

@@ -185,13 +185,20 @@ func (s *Store) RemoveProject(ctx context.Context, actor wtp.Actor, id int64) er
 
 func (s *Store) noOpenChange(tx *gorm.DB, p wtp.Project) error {
 	n, err := one[int64](tx, "SELECT number FROM changes WHERE project_id = ? AND state IN ('queued', 'running') ORDER BY number LIMIT 1", p.ID)
+	if err == nil {
+		return conflict("Change %d of this project is still under way. Wait for it or stop it first.", n)
+	}
+	if !errors.Is(err, wtp.ErrNotFound) {
+		return err
+	}
+	n, err = one[int64](tx, "SELECT c.number FROM timers t JOIN changes c ON c.id = t.change_id WHERE t.project_id = ? AND t.state = 'pending' ORDER BY t.due_at LIMIT 1", p.ID)
 	if errors.Is(err, wtp.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return conflict("Change %d of this project is still under way. Wait for it or stop it first.", n)
+	return conflict("Servers of this project are to be turned back on after change %d. Turn them on now or cancel that first.", n)
 }
 
 func wipeInventory(tx *gorm.DB, id int64) error {

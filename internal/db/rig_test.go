@@ -129,7 +129,7 @@ func (r *rig) plan(d wtp.Direction, ids ...string) wtp.Change {
 
 func (r *rig) confirm(c wtp.Change) wtp.Change {
 	r.Helper()
-	return must(r.s.Confirm(r.ctx, r.mei, c.ProjectID, c.UID, db.Confirmation{Reason: "because", Ticket: "T-1"}))(r)
+	return must(r.s.Confirm(r.ctx, r.mei, c.ProjectID, c.UID, db.Confirmation{Reason: "because", Ticket: "T-1", Back: wtp.BackOn{Never: true}}))(r)
 }
 
 func (r *rig) claim(owner string) wtp.Change {

@@ -171,7 +171,8 @@ func (s *Store) FinishChange(ctx context.Context, changeID int64, owner string) 
 
 // MayGoOn says whether a change may still be carried out: the person who
 // confirmed it is active and may act, the project and its credential are there.
-// If not, why is catalogue text.
+// If not, why is catalogue text. A change that a timer made goes on whoever set
+// it: turning protection back on is the safe direction.
 func (s *Store) MayGoOn(ctx context.Context, changeID int64) (ok bool, why string, err error) {
 	g := s.reader(ctx)
 	c, err := one[wtp.Change](g, "SELECT * FROM changes WHERE id = ?", changeID)
@@ -191,9 +192,9 @@ func (s *Store) MayGoOn(ctx context.Context, changeID int64) (ok bool, why strin
 		return false, "", fmt.Errorf("credential of a project: %w", err)
 	}
 	switch {
-	case u.ID == 0 || u.DisabledAt != 0:
+	case c.SetIn == 0 && (u.ID == 0 || u.DisabledAt != 0):
 		return false, "The person who confirmed it was disabled.", nil
-	case !u.Role.May(wtp.Act):
+	case c.SetIn == 0 && !u.Role.May(wtp.Act):
 		return false, "The person who confirmed it may no longer act.", nil
 	case p.RemovedAt != 0:
 		return false, "The project was removed.", nil

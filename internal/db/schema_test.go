@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func tables() []any {
 	return []any{
 		wtp.User{}, wtp.Session{}, wtp.Credential{}, wtp.Project{}, wtp.Server{}, wtp.BackupServer{},
-		wtp.Change{}, wtp.Target{}, wtp.Batch{}, wtp.Call{}, wtp.Event{},
+		wtp.Change{}, wtp.Target{}, wtp.Batch{}, wtp.Call{}, wtp.Event{}, wtp.Timer{},
 	}
 }
 

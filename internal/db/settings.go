@@ -27,20 +27,68 @@ func (s *Store) SetSetting(ctx context.Context, actor wtp.Actor, key, value stri
 	if key == "" || strings.HasPrefix(key, "setup.") {
 		return fmt.Errorf("%q is not a setting", key)
 	}
+	return s.tx(ctx, func(tx *gorm.DB) error { return s.setSetting(tx, actor, key, value) })
+}
+
+func (s *Store) setSetting(tx *gorm.DB, actor wtp.Actor, key, value string) error {
+	was, err := one[string](tx, "SELECT value FROM settings WHERE key = ?"+s.forUpdate(), key)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+		return fmt.Errorf("reading a setting: %w", err)
+	}
+	if err == nil && was == value {
+		return nil
+	}
+	if err := putSetting(tx, key, value); err != nil {
+		return err
+	}
+	_, err = s.record(tx, actor, wtp.Event{Verb: "setting.changed", Subject: key}, map[string]any{"before": was, "after": value})
+	return err
+}
+
+// Limits reads the limits.
+func (s *Store) Limits(ctx context.Context) (wtp.Limits, error) { return readLimits(s.reader(ctx)) }
+
+func readLimits(g *gorm.DB) (wtp.Limits, error) {
+	rows, err := many[struct{ Key, Value string }](g, "SELECT key, value FROM settings WHERE key IN ?",
+		[]string{wtp.CallsPerMinute, wtp.TypedAbove, wtp.CapOperator, wtp.CapAdmin})
+	if err != nil {
+		return wtp.Limits{}, fmt.Errorf("reading the limits: %w", err)
+	}
+	kept := make(map[string]string, len(rows))
+	for _, r := range rows {
+		kept[r.Key] = r.Value
+	}
+	return wtp.LimitsFrom(kept), nil
+}
+
+// SaveLimits keeps the limits and records each that differs from what was in
+// force.
+func (s *Store) SaveLimits(ctx context.Context, actor wtp.Actor, to wtp.Limits) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		was, err := one[string](tx, "SELECT value FROM settings WHERE key = ?"+s.forUpdate(), key)
-		if err != nil && !errors.Is(err, wtp.ErrNotFound) {
-			return fmt.Errorf("reading a setting: %w", err)
-		}
-		if err == nil && was == value {
-			return nil
-		}
-		if err := putSetting(tx, key, value); err != nil {
+		now, err := readLimits(tx)
+		if err != nil {
 			return err
 		}
-		_, err = s.record(tx, actor, wtp.Event{Verb: "setting.changed", Subject: key}, map[string]any{"before": was, "after": value})
-		return err
+		was, next := now.Settings(), to.Settings()
+		for _, key := range []string{wtp.CallsPerMinute, wtp.TypedAbove, wtp.CapOperator, wtp.CapAdmin} {
+			if next[key] == was[key] {
+				continue
+			}
+			if err := s.setSetting(tx, actor, key, next[key]); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// overCap refuses a change that reaches more servers than the person's role may.
+func overCap(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
+	l, err := readLimits(tx)
+	if err != nil || !l.Over(actor.Role, c.ToSend) {
+		return err
+	}
+	return conflict("One change of yours may reach at most %d servers; this one reaches %d. Choose fewer, or ask an admin. Nothing was sent.", l.Cap(actor.Role), c.ToSend)
 }
 
 func putSetting(tx *gorm.DB, key, value string) error {

@@ -102,6 +102,9 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	if v.Linked, err = s.linked(r, c); err != nil {
 		return v, err
 	}
+	if err := s.fillTimer(r, &v); err != nil {
+		return v, err
+	}
 	if v.Batches, err = s.Store.Batches(r.ctx(), c.ID, 0, stripBatches); err != nil {
 		return v, err
 	}

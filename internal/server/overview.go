@@ -52,6 +52,13 @@ func (s *Server) showOverview(r *request) error {
 	if err != nil {
 		return err
 	}
+	timers, err := s.Store.PendingTimers(r.ctx(), r.project.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range timers {
+		v.Timers = append(v.Timers, *timerView(t))
+	}
 	for _, c := range recent {
 		v.Recent = append(v.Recent, recentChange(c))
 	}

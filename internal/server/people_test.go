@@ -133,7 +133,7 @@ func TestEventsShowWhatWasDone(t *testing.T) {
 func TestEventsArePagedByKey(t *testing.T) {
 	c, _, b := withCloud(t)
 	for i := range 120 {
-		require.NoError(t, c.store.SetSetting(t.Context(), c.system(), callsPerMinute, fmt.Sprint(i+1)))
+		require.NoError(t, c.store.SetSetting(t.Context(), c.system(), wtp.CallsPerMinute, fmt.Sprint(i+1)))
 	}
 	seen := map[string]bool{}
 	path, pages := "/events", 0

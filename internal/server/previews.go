@@ -20,8 +20,6 @@ const (
 	planFor = 10 * time.Minute
 	// listRows is how many rows a page of targets or calls holds.
 	listRows = 50
-	// defaultCallsPerMinute is what HSS allows each user for one API.
-	defaultCallsPerMinute = 5
 )
 
 // planChange plans a change of the reader's selection, or of the one server
@@ -115,9 +113,10 @@ func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.P
 	if err := s.fillPreviewList(r, &v, q); err != nil {
 		return v, err
 	}
-	if v.CallsPerMinute, err = s.callsPerMinute(r); err != nil {
+	if v.Limits, err = s.Store.Limits(r.ctx()); err != nil {
 		return v, err
 	}
+	v.CallsPerMinute = v.Limits.CallsPerMinute
 	if v.Ahead, err = s.ahead(r, p); err != nil {
 		return v, err
 	}
@@ -185,14 +184,8 @@ func cutTargets(rows []wtp.Target) (page []wtp.Target, next int64) {
 
 // callsPerMinute is the budget of each credential for one API.
 func (s *Server) callsPerMinute(r *request) (int64, error) {
-	text, err := s.Store.Setting(r.ctx(), "calls_per_minute")
-	if err != nil {
-		return 0, err
-	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
-		return n, nil
-	}
-	return defaultCallsPerMinute, nil
+	l, err := s.Store.Limits(r.ctx())
+	return l.CallsPerMinute, err
 }
 
 // ahead are the open changes that share this project's budget.
@@ -232,13 +225,14 @@ func (s *Server) confirmChange(r *request) error {
 	if err != nil {
 		return err
 	}
-	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm")}
-	bad, err := s.checkConfirm(r, plan, typed)
+	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm"), Back: form.Get("back"), BackAt: form.Get("back_at")}
+	var back wtp.BackOn
+	bad, err := s.checkConfirm(r, plan, typed, form["back"], &back)
 	if err != nil {
 		return err
 	}
 	if len(bad) == 0 {
-		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket)})
+		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back})
 		if err == nil {
 			s.Wake()
 			return r.see(views.ChangeURL(r.project.Slug, change.Number))
@@ -255,9 +249,18 @@ func (s *Server) confirmChange(r *request) error {
 	return r.show(http.StatusUnprocessableEntity, views.PreviewPage(v))
 }
 
-func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmForm) (wtp.Invalid, error) {
+// checkConfirm holds the form to its rules, whoever filled it in, and reads when to
+// turn back on.
+func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmForm, choice []string, back *wtp.BackOn) (wtp.Invalid, error) {
 	var bad wtp.Invalid
 	wtp.CheckReason(&bad, typed.Reason, typed.Ticket)
+	if plan.Direction == wtp.Disable {
+		*back = wtp.ParseBackOn(&bad, choice, typed.BackAt, r.zone(), s.Store.Now())
+	}
+	limits, err := s.Store.Limits(r.ctx())
+	if err != nil {
+		return nil, err
+	}
 	counts, err := s.planCounts(r, plan)
 	if err != nil {
 		return nil, err
@@ -268,7 +271,7 @@ func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmFo
 			important += c.N
 		}
 	}
-	if want := views.TypedConfirmation(plan, important); want != "" && !strings.EqualFold(strings.Join(strings.Fields(typed.Confirm), " "), want) {
+	if want := views.TypedConfirmation(plan, important, limits.TypedAbove, back.Never); want != "" && !strings.EqualFold(strings.Join(strings.Fields(typed.Confirm), " "), want) {
 		bad.Add("confirm", "Type “%s” exactly, to confirm how many servers lose protection.", want)
 	}
 	return bad, nil
@@ -283,7 +286,7 @@ func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.Conf
 		if err != nil {
 			return err
 		}
-		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket} // the count is typed anew
+		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket, Back: typed.Back, BackAt: typed.BackAt} // the count is typed anew
 		v.Page.Path = previewPath(r, moved.Change.UID)
 		v.Moved = &views.MovedView{N: moved.N}
 		for _, t := range moved.Targets {

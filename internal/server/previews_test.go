@@ -176,10 +176,10 @@ func TestTypedConfirmation(t *testing.T) {
 	require.Contains(t, said(page.Find("ul.list")), "Coverage of Shop falls from 100.0% to 0.0%.")
 	require.Equal(t, "Turn off on 101 servers", said(page.Find("#go")))
 	for _, typed := range []string{"", "turn off", "turn off 100", "turn on 101", "101"} {
-		a := b.post(path+"/confirm", "reason", "Release", "confirm", typed).is(http.StatusUnprocessableEntity)
+		a := b.post(path+"/confirm", "reason", "Release", "back", "4h", "confirm", typed).is(http.StatusUnprocessableEntity)
 		require.Equal(t, typed, a.page().Find("input[name=confirm]").AttrOr("value", ""))
 	}
-	b.post(path+"/confirm", "reason", "Release", "confirm", " Turn off  101 ").to("/p/shop/changes/1")
+	b.post(path+"/confirm", "reason", "Release", "back", "4h", "confirm", " Turn off  101 ").to("/p/shop/changes/1")
 }
 
 func TestImportantServersAskForTheCountToo(t *testing.T) {
@@ -191,8 +191,8 @@ func TestImportantServersAskForTheCountToo(t *testing.T) {
 	_, _, b := shop(t, on)
 	path := b.preview("disable")
 	require.Contains(t, said(b.get(path).is(200).page().Find(".stick")), "Asked because important servers are among them.")
-	b.post(path+"/confirm", "reason", "Release").is(http.StatusUnprocessableEntity)
-	b.post(path+"/confirm", "reason", "Release", "confirm", "turn off 3").to("/p/shop/changes/1")
+	b.post(path+"/confirm", "reason", "Release", "back", "4h").is(http.StatusUnprocessableEntity)
+	b.post(path+"/confirm", "reason", "Release", "back", "4h", "confirm", "turn off 3").to("/p/shop/changes/1")
 }
 
 func TestNothingToChangeHasNoButton(t *testing.T) {
@@ -201,11 +201,11 @@ func TestNothingToChangeHasNoButton(t *testing.T) {
 	page := b.get(path).is(200).page()
 	require.Zero(t, page.Find("#go, form[action$='/confirm']").Length())
 	require.Contains(t, said(page.Find(".stick")), "Nothing would change")
-	b.post(path+"/confirm", "reason", "Anyway").is(http.StatusConflict)
+	b.post(path+"/confirm", "reason", "Anyway", "back", "4h").is(http.StatusConflict)
 	b.post(path + "/drop").to("/p/shop/servers")
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".notice")), "The preview was cancelled.")
 	require.Contains(t, said(b.get(path).is(200).page().Find(".stick")), "This preview is closed")
-	b.post(path+"/confirm", "reason", "Anyway").is(http.StatusConflict)
+	b.post(path+"/confirm", "reason", "Anyway", "back", "4h").is(http.StatusConflict)
 }
 
 func TestPreviewExpires(t *testing.T) {

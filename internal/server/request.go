@@ -208,6 +208,9 @@ func (r *request) page(section, title string, crumbs ...views.Crumb) (views.Page
 	if p.Running, err = r.running(p); err != nil {
 		return p, err
 	}
+	if p.Pause, err = r.s.Store.Paused(r.ctx()); err != nil {
+		return p, err
+	}
 	p.Flash = r.takeFlash()
 	return p, nil
 }

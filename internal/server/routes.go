@@ -87,6 +87,9 @@ func (s *Server) routes() []route {
 		get("/p/:project/changes/:number", wtp.Read, s.showChange),
 		poll("/p/:project/changes/:number/progress", wtp.Read, s.swapProgress),
 		post("/p/:project/changes/:number/stop", wtp.Act, s.stopChange),
+		post("/p/:project/changes/:number/timer/move", wtp.Act, s.moveTimer),
+		post("/p/:project/changes/:number/timer/cancel", wtp.Act, s.cancelTimer),
+		post("/p/:project/changes/:number/timer/now", wtp.Act, s.planTurnOn),
 		post("/p/:project/changes/:number/undo", wtp.Act, s.undoChange),
 		post("/p/:project/changes/:number/retry", wtp.Act, s.retryChange),
 		post("/p/:project/changes/:number/select", wtp.Act, s.selectTargets),
@@ -99,6 +102,10 @@ func (s *Server) routes() []route {
 		get("/p/:project/backup-servers/diff", wtp.Act, s.showBackupDiff),
 		get("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.showEditBackup),
 		post("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.editBackup),
+
+		get("/pause", wtp.Act, s.showPause),
+		post("/pause", wtp.Act, s.pause),
+		post("/resume", wtp.Act, s.resume),
 
 		get("/settings", wtp.Administer, s.showSettings),
 		get("/settings/limits", wtp.Administer, s.showLimits),

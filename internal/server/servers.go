@@ -155,6 +155,9 @@ func (s *Server) fillServers(r *request, v *views.ServersView, ids []int64) erro
 		return err
 	}
 	v.Rows, v.Prev, v.Next = page.Servers, page.Prev, page.Next
+	if err := s.fillUntil(r, v); err != nil {
+		return err
+	}
 	v.Matching, v.More, err = s.Store.CountServers(r.ctx(), ids, v.Filter, countUpTo)
 	return err
 }
@@ -208,6 +211,13 @@ func (s *Server) showServer(r *request) error {
 	}
 	if err := s.fillServerHistory(r, &v); err != nil {
 		return err
+	}
+	until, err := s.Store.OffUntil(r.ctx(), r.project.ID, []string{server.HostID})
+	if err != nil {
+		return err
+	}
+	if t, ok := until[server.HostID]; ok {
+		v.Until = &views.Until{DueAt: t.DueAt, Number: t.Number}
 	}
 	v.Enable, v.Why = wtp.Classify(server, wtp.Enable, v.Open != nil)
 	v.Disable, v.WhyNot = wtp.Classify(server, wtp.Disable, v.Open != nil)

@@ -2,15 +2,10 @@ package server
 
 import (
 	"net/http"
-	"strconv"
 
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
 )
-
-// callsPerMinute is the setting of how often one API is called with one
-// credential.
-const callsPerMinute = "calls_per_minute"
 
 // settingsPage is a page of the settings.
 func (r *request) settingsPage(title string, crumbs ...views.Crumb) (views.Page, error) {
@@ -35,20 +30,20 @@ func (s *Server) showSettings(r *request) error {
 }
 
 func (s *Server) showLimits(r *request) error {
-	calls, err := s.callsPerMinute(r)
+	limits, err := s.Store.Limits(r.ctx())
 	if err != nil {
 		return err
 	}
-	return r.showLimits(http.StatusOK, strconv.FormatInt(calls, 10), nil)
+	return r.showLimits(http.StatusOK, limits.Settings(), nil)
 }
 
-func (r *request) showLimits(status int, calls string, bad wtp.Invalid) error {
+func (r *request) showLimits(status int, form map[string]string, bad wtp.Invalid) error {
 	t := r.printer()
 	p, err := r.settingsPage(t.T("Limits"), views.Crumb{Text: t.T("Limits")})
 	if err != nil {
 		return err
 	}
-	return r.show(status, views.LimitsPage(views.LimitsView{Page: p, CallsPerMinute: calls, Bad: bad}))
+	return r.show(status, views.LimitsPage(views.LimitsView{Page: p, Form: form, Bad: bad}))
 }
 
 func (s *Server) saveLimits(r *request) error {
@@ -56,14 +51,17 @@ func (s *Server) saveLimits(r *request) error {
 	if err != nil {
 		return err
 	}
-	typed := form.Get(callsPerMinute)
-	n, bad := wtp.ParseCallsPerMinute(typed)
+	limits, bad := wtp.ParseLimits(form.Get)
 	if bad != nil {
+		typed := map[string]string{}
+		for name := range limits.Settings() {
+			typed[name] = form.Get(name)
+		}
 		return r.showLimits(http.StatusUnprocessableEntity, typed, bad)
 	}
-	if err := s.Store.SetSetting(r.ctx(), r.actor(), callsPerMinute, strconv.Itoa(n)); err != nil {
+	if err := s.Store.SaveLimits(r.ctx(), r.actor(), limits); err != nil {
 		return err
 	}
-	r.flash("ok", r.printer().T("The limits were saved. They hold from the next call on."))
+	r.flash("ok", r.printer().T("The limits were saved. They hold from the next call and the next confirmation on."))
 	return r.see("/settings/limits")
 }

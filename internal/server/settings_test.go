@@ -268,17 +268,29 @@ func TestChangeAndRemoveAProject(t *testing.T) {
 func TestLimits(t *testing.T) {
 	c, _, b := withCloud(t)
 	require.Equal(t, "5", b.get("/settings/limits").is(http.StatusOK).page().Find("#calls_per_minute").AttrOr("value", ""))
+	form := []string{"calls_per_minute", "5", "typed_above", "100", "cap_operator", "0", "cap_admin", "0"}
 	for _, bad := range []string{"", "0", "-1", "601", "5.5", "1e2", "five", "+5", "５"} {
-		d := b.post("/settings/limits", "calls_per_minute", bad).is(http.StatusUnprocessableEntity).page()
+		d := b.post("/settings/limits", with(form, "calls_per_minute", bad)...).is(http.StatusUnprocessableEntity).page()
 		require.Equal(t, bad, d.Find("#calls_per_minute").AttrOr("value", ""), "what was typed stays")
 		require.Contains(t, d.Find("#calls_per_minute-err").Text(), "from 1 to 600")
 	}
-	for _, good := range []string{"1", " 60 ", "600"} {
-		b.post("/settings/limits", "calls_per_minute", good).to("/settings/limits")
-		value, err := c.store.Setting(t.Context(), callsPerMinute)
-		require.NoError(t, err)
-		require.Equal(t, strings.TrimSpace(good), value)
+	for _, field := range []string{"typed_above", "cap_operator", "cap_admin"} {
+		for _, bad := range []string{"", "-1", "1000001", "5.5", "+5", "many"} {
+			d := b.post("/settings/limits", with(form, field, bad)...).is(http.StatusUnprocessableEntity).page()
+			require.Equal(t, bad, d.Find("#"+field).AttrOr("value", ""), "what was typed stays")
+			require.Contains(t, d.Find("#"+field+"-err").Text(), "from 0 to 1000000")
+		}
 	}
+	for _, good := range []string{"1", " 60 ", "600"} {
+		b.post("/settings/limits", with(form, "calls_per_minute", good)...).to("/settings/limits")
+		limits, err := c.store.Limits(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, strings.TrimSpace(good), limits.Settings()[wtp.CallsPerMinute])
+	}
+	b.post("/settings/limits", with(form, "cap_operator", " 20 ")...).to("/settings/limits")
+	limits, err := c.store.Limits(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wtp.Limits{CallsPerMinute: 5, TypedAbove: 100, CapOperator: 20}, limits)
 }
 
 // TestNoSecretInAnyAnswer posts secrets everywhere they are taken, in vain too,

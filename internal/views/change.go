@@ -64,8 +64,11 @@ type ChangeView struct {
 	CallsNext      int64
 	Faults         []wtp.FieldError // of the address
 	Linked         Linked
-	UndoBackup     string // the form that undoes the change of a backup server; "": none
-	Drawn          string // TallyKey when the lists were drawn; "" for now
+	Timer          *TimerView // of this change; nil: it has none
+	MadeBy         *TimerView // the timer that made this change; nil: a person did
+	TimerForm      TimerForm  // as typed
+	UndoBackup     string     // the form that undoes the change of a backup server; "": none
+	Drawn          string     // TallyKey when the lists were drawn; "" for now
 }
 
 // ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or
@@ -178,11 +181,11 @@ func (v ChangeView) subtitle() string {
 	c := v.Change
 	switch {
 	case c.State == wtp.Queued:
-		return v.T("Confirmed %s by %s. It waits for its turn; you can leave this page.", v.ClockText(c.ConfirmedAt), c.ConfirmedByName)
+		return v.T("Confirmed %s by %s. It waits for its turn; you can leave this page.", v.ClockText(c.ConfirmedAt), v.byWhom(c))
 	case !c.State.Over():
-		return v.T("Started %s by %s. You can leave this page, it keeps running.", v.ClockText(c.StartedAt), c.ConfirmedByName)
+		return v.T("Started %s by %s. You can leave this page, it keeps running.", v.ClockText(c.StartedAt), v.byWhom(c))
 	}
-	return v.T("%s, %s to %s", c.ConfirmedByName, v.When(v.began()), v.ClockText(c.FinishedAt))
+	return v.T("%s, %s to %s", v.whoText(c), v.When(v.began()), v.ClockText(c.FinishedAt))
 }
 
 func (v ChangeView) began() wtp.Instant {
@@ -200,6 +203,9 @@ func (v ChangeView) url(parts ...string) string {
 // when it has changed.
 func (v ChangeView) HeadKey() string {
 	key := string(v.Change.State)
+	if v.Timer != nil && v.Timer.State != wtp.TimerPending {
+		key += "-timer"
+	}
 	if v.stopping() {
 		key += "-stopping"
 	}

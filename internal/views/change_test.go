@@ -119,11 +119,15 @@ func TestAboutTime(t *testing.T) {
 
 func TestTypedConfirmationOnlyForDisabling(t *testing.T) {
 	plan := wtp.Change{Direction: wtp.Disable, ToSend: 100}
-	require.Empty(t, TypedConfirmation(plan, 0))
-	require.Equal(t, "turn off 100", TypedConfirmation(plan, 1))
+	require.Empty(t, TypedConfirmation(plan, 0, 100, false))
+	require.Equal(t, "turn off 100", TypedConfirmation(plan, 1, 100, false))
 	plan.ToSend = 10788
-	require.Equal(t, "turn off 10788", TypedConfirmation(plan, 0))
+	require.Equal(t, "turn off 10788", TypedConfirmation(plan, 0, 100, false))
 	plan.Direction = wtp.Enable
-	require.Empty(t, TypedConfirmation(plan, 5))
-	require.Empty(t, TypedConfirmation(wtp.Change{Direction: wtp.Disable}, 3))
+	require.Empty(t, TypedConfirmation(plan, 5, 100, false))
+	require.Empty(t, TypedConfirmation(wtp.Change{Direction: wtp.Disable}, 3, 100, true))
+	few := wtp.Change{Direction: wtp.Disable, ToSend: 1}
+	require.Empty(t, TypedConfirmation(few, 0, 100, false))
+	require.Equal(t, "turn off 1", TypedConfirmation(few, 0, 100, true), "never is always typed")
+	require.Equal(t, "turn off 1", TypedConfirmation(few, 0, 0, false))
 }

@@ -194,6 +194,8 @@ func (v ChangesView) rowKind(r ChangeRow) status {
 	switch {
 	case r.Change.UndoOf != 0:
 		return status{"quiet", "arrow-back-up", v.T("Undo")}
+	case r.Change.SetIn != 0:
+		return status{"info", "clock-shield", v.T("Turn back on")}
 	case r.Change.Kind == wtp.BackupHost:
 		return status{"quiet", "database", v.T("Backup server")}
 	case r.Change.Direction == wtp.Enable:
@@ -203,6 +205,9 @@ func (v ChangesView) rowKind(r ChangeRow) status {
 }
 
 func (v ChangesView) rowReason(r ChangeRow) string {
+	if r.Change.SetIn != 0 {
+		return v.T("Set by %s in %s", r.Change.ConfirmedByName, numberText(r.Change.SetIn)) + " · " + v.rowWhy(r)
+	}
 	if r.Change.RetryOf != 0 {
 		return v.T("Retry of %s", numberText(r.Change.RetryOf)) + " · " + v.rowWhy(r)
 	}
@@ -217,7 +222,7 @@ func (v ChangesView) rowWhy(r ChangeRow) string {
 }
 
 func (v ChangesView) rowMeta(r ChangeRow) string {
-	s := numberText(r.Change.Number) + " · " + r.Change.ConfirmedByName + " · " + v.ClockText(r.Change.ConfirmedAt)
+	s := numberText(r.Change.Number) + " · " + v.whoText(r.Change) + " · " + v.ClockText(r.Change.ConfirmedAt)
 	if v.Project == nil {
 		s += " · " + r.ProjectName
 	}

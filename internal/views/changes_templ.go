@@ -1032,7 +1032,7 @@ func changeRow(v ChangesView, r ChangeRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Who(r.Change.ConfirmedByName).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = WhoDid(v.Page, r.Change).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -91,6 +91,20 @@ func (p Page) eventWord(verb string) string {
 		return p.T("Ended a sign-in")
 	case "setting.changed":
 		return p.T("Changed a limit")
+	case "console.paused":
+		return p.T("Paused the console")
+	case "console.resumed":
+		return p.T("Resumed the console")
+	case "timer.set":
+		return p.T("Set a time to turn back on")
+	case "timer.moved":
+		return p.T("Changed the time to turn back on")
+	case "timer.cancelled":
+		return p.T("Cancelled turning back on")
+	case "timer.ended":
+		return p.T("Ended turning back on")
+	case "timer.fired":
+		return p.T("Turned back on by itself")
 	case "credential.created":
 		return p.T("Added a credential")
 	case "credential.changed":
@@ -137,6 +151,10 @@ func eventIcon(verb string) (icon, class string) {
 		return "folder", "faint"
 	case "setting":
 		return "settings", "faint"
+	case "console":
+		return "player-pause", "t-warn"
+	case "timer":
+		return "clock-shield", "faint"
 	case "change":
 		return "history", "faint"
 	}

@@ -15,6 +15,7 @@ type OverviewView struct {
 	Backups   []wtp.BackupServer
 	BackupUse map[string]int64 // servers by the host ID of the backup server they use; "" for none
 	Recent    []RecentChange
+	Timers    []TimerView // pending, the next first
 }
 
 // GroupCoverage is how far a server group has dynamic WTP.
@@ -155,6 +156,8 @@ func (c RecentChange) icon() string {
 	switch {
 	case c.Change.UndoOf != 0:
 		return "arrow-back-up"
+	case c.Change.SetIn != 0:
+		return "clock-shield"
 	case c.Change.Kind == wtp.BackupHost:
 		return "database"
 	case c.Change.Direction == wtp.Enable:

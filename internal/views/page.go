@@ -28,9 +28,10 @@ type Page struct {
 	Project      *wtp.Project  // nil: all projects, settings
 	Projects     []wtp.Project // for the switcher
 	Running      []RunningChange
-	Crumbs       []Crumb // the last has no Href
-	Flash        *Notice // shown once, after a redirect
-	Path         string  // of this page, with its query
+	Crumbs       []Crumb   // the last has no Href
+	Flash        *Notice   // shown once, after a redirect
+	Pause        wtp.Pause // of the whole console
+	Path         string    // of this page, with its query
 	RequestID    string
 	Narrow       bool // main column of limited width: forms, settings
 }

@@ -2,6 +2,7 @@ package views
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/a-h/templ"
@@ -26,6 +27,7 @@ type PreviewView struct {
 	On, Can        int64         // servers with dynamic WTP on, and that can have it
 	Linked                       // Of: what this plan undoes or tries again
 	Moved          *MovedView    // this plan replaces one that was no longer true
+	Limits         wtp.Limits
 }
 
 // PlanCount is how many servers a plan puts into a bucket for one reason.
@@ -36,7 +38,10 @@ type PlanCount struct {
 }
 
 // ConfirmForm is what the person typed, raw.
-type ConfirmForm struct{ Reason, Ticket, Confirm string }
+type ConfirmForm struct {
+	Reason, Ticket, Confirm string
+	Back, BackAt            string // when to turn back on: a word of wtp, and a date and time for wtp.BackAt
+}
 
 // AheadChange is a change that is carried out before this one.
 type AheadChange struct {
@@ -57,25 +62,29 @@ type MovedTarget struct {
 	Why          wtp.Why
 }
 
-// TypedAbove is how many servers may be turned off without typing their count.
-const TypedAbove = 100
-
 // TypedConfirmation is the text to type before a plan may be confirmed, "" if
-// none is asked. It is the same in every language.
-func TypedConfirmation(plan wtp.Change, important int64) string {
-	if plan.Direction != wtp.Disable || plan.ToSend == 0 || plan.ToSend <= TypedAbove && important == 0 {
+// none is asked: it is for turning off more servers than the threshold, important
+// ones, or any for good. It is the same in every language.
+func TypedConfirmation(plan wtp.Change, important, above int64, never bool) string {
+	if plan.Direction != wtp.Disable || plan.ToSend == 0 || plan.ToSend <= above && important == 0 && !never {
 		return ""
 	}
 	return "turn off " + strconv.FormatInt(plan.ToSend, 10)
 }
 
-func (v PreviewView) typed() string { return TypedConfirmation(v.Plan, v.because(wtp.WhyImportant)) }
+// typed is the text to type if never is chosen, or whatever is.
+func (v PreviewView) typed(never bool) string {
+	return TypedConfirmation(v.Plan, v.because(wtp.WhyImportant), v.Limits.TypedAbove, never)
+}
 
 func (v PreviewView) typedHint() string {
-	if v.Plan.ToSend > TypedAbove {
-		return v.T("Asked because more than %d servers lose protection.", TypedAbove)
+	switch {
+	case v.Plan.ToSend > v.Limits.TypedAbove:
+		return v.T("Asked because more than %d servers lose protection.", v.Limits.TypedAbove)
+	case v.because(wtp.WhyImportant) > 0:
+		return v.T("Asked because important servers are among them.")
 	}
-	return v.T("Asked because important servers are among them.")
+	return v.T("Asked because Never is chosen: nothing turns these servers back on by itself.")
 }
 
 func (v PreviewView) url(parts ...string) string {
@@ -211,6 +220,8 @@ func (p Page) whyStatus(w wtp.Why) status {
 		return status{"quiet", "help-circle", p.T("State not known")}
 	case wtp.WhyImportant:
 		return status{"bad", "star", p.T("Important")}
+	case wtp.WhyNewerChange:
+		return status{"quiet", "history", p.T("In a newer change")}
 	case wtp.WhyChangedSince:
 		return status{"warn", "history", p.T("Changed since")}
 	case wtp.WhyNotRead:
@@ -373,7 +384,8 @@ func (v PreviewView) formTitle() string {
 }
 
 func (v PreviewView) labels() map[string]string {
-	return map[string]string{"reason": v.T("Reason"), "ticket": v.T("Ticket"), "confirm": v.T("Confirmation")}
+	return map[string]string{"reason": v.T("Reason"), "ticket": v.T("Ticket"), "confirm": v.T("Confirmation"),
+		"back": v.T("Turn back on automatically after"), "back_at": v.T("Date and time")}
 }
 
 func (v PreviewView) fault(field string) string { return v.FieldErrors(v.Faults)[field] }
@@ -382,7 +394,7 @@ func (v PreviewView) fault(field string) string { return v.FieldErrors(v.Faults)
 func (v PreviewView) formFaults() []wtp.FieldError {
 	var s []wtp.FieldError
 	for _, e := range v.Faults {
-		if e.Field == "reason" || e.Field == "ticket" || e.Field == "confirm" {
+		if slices.Contains([]string{"reason", "ticket", "back", "back_at", "confirm"}, e.Field) {
 			s = append(s, e)
 		}
 	}

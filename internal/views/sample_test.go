@@ -132,6 +132,8 @@ func samples(p Page, text string) map[string]templ.Component {
 	labels := map[string]string{"name": text}
 	signedOut := p
 	signedOut.User, signedOut.Project, signedOut.Projects, signedOut.Running = nil, nil, nil, nil
+	paused := p
+	paused.Pause = wtp.Pause{By: text, At: wtp.At(p.Now), Why: text}
 	never := p
 	never.Project = &wtp.Project{ID: 1, Slug: "s", Name: text, ReadFailedAt: wtp.At(p.Now), ReadError: text}
 	return map[string]templ.Component{
@@ -173,6 +175,11 @@ func samples(p Page, text string) map[string]templ.Component {
 		"TextField":          TextField(p, FieldView{Name: "n", Label: text, Error: text}, text, templ.Attributes{"maxlength": "64"}),
 		"WTPStatus":          WTPStatus(p, server),
 		"Who":                Who(text),
+		"WhoDid":             WhoDid(p, filled[wtp.Change](p, text)),
+		"ChangeTimer":        ChangeTimer(filled[ChangeView](p, text), true),
+		"DynamicUntil":       DynamicUntil(p, wtp.Server{OS: "linux"}, &Until{DueAt: wtp.At(p.Now), Number: 3}),
+		"PauseBanner":        PauseBanner(paused),
+		"PausePage":          PausePage(filled[PauseView](p, text)),
 		"SettingsTabs":       SettingsTabs(p, "people"),
 		"TestCard":           TestCard(p, filled[wtp.Credential](p, text)),
 		"UpstreamBox":        UpstreamBox(p, filled[wtp.Upstream](p, text), text),

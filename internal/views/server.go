@@ -17,6 +17,7 @@ type ServerView struct {
 	Older   int64        // pass as ?before= for older entries; 0 for none
 	Newest  bool         // the first page of the history
 	Open    *ServerEntry // a change of this server that is under way
+	Until   *Until       // when it turns on by itself; nil: it doesn't
 	Enable  wtp.Bucket   // where turning on would put it
 	Why     wtp.Why      // and why
 	Disable wtp.Bucket
@@ -61,6 +62,9 @@ func (v ServerView) entryText(e ServerEntry) string {
 }
 
 func (v ServerView) entryReason(e ServerEntry) string {
+	if e.Change.SetIn != 0 {
+		return v.automatic(e.Change)
+	}
 	return v.T("%s: %s", e.Change.ConfirmedByName, e.Change.Reason)
 }
 

@@ -411,7 +411,7 @@ func serverStats(v ServerView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = DynamicStatus(v.Page, v.Server).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = DynamicUntil(v.Page, v.Server, v.Until).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -24,7 +24,8 @@ type ServersView struct {
 	Matching      int64 // servers that match the filter
 	More          bool  // there are more than Matching
 	After, Before string
-	Prev, Next    string // cursors of the pages beside this one, "" for none
+	Prev, Next    string           // cursors of the pages beside this one, "" for none
+	Until         map[string]Until // of those on the page that are off for a while, by UntilKey
 	Ticked        map[string]bool
 	Selected      int64            // size of the whole selection
 	Outside       int64            // selected servers that the filter doesn't match

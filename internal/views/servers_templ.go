@@ -2241,7 +2241,7 @@ func serverRow(v ServersView, s wtp.Server) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = DynamicStatus(v.Page, s).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = DynamicUntil(v.Page, s, v.until(s)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

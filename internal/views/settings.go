@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"wtp-console/internal/wtp"
 )
 
@@ -37,8 +39,22 @@ func users(projects []wtp.Project, id int64) []wtp.Project {
 // LimitsView is the form of the limits.
 type LimitsView struct {
 	Page
-	CallsPerMinute string // as typed
-	Bad            []wtp.FieldError
+	Form map[string]string // as typed, by the names of the limits
+	Bad  []wtp.FieldError
+}
+
+func (v LimitsView) labels() map[string]string {
+	return map[string]string{wtp.CallsPerMinute: v.T("Calls a minute"), wtp.TypedAbove: v.T("Type the count above"),
+		wtp.CapOperator: v.T("Servers in one change of an operator"), wtp.CapAdmin: v.T("Servers in one change of an admin")}
+}
+
+func (v LimitsView) field(name, hint string) FieldView {
+	return FieldView{Name: name, Label: v.labels()[name], Error: v.FieldErrors(v.Bad)[name], Hint: hint}
+}
+
+// wholeNumber are the attributes of a field for a number.
+func wholeNumber() templ.Attributes {
+	return templ.Attributes{"inputmode": "numeric", "autocomplete": "off"}
 }
 
 // testStatus says in a word how the last test of a credential went.

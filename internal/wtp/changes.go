@@ -116,6 +116,8 @@ type Change struct {
 	BackupAfter     string  // JSON of BackupConfig
 	UndoOf          int64   // number of the change of this project that it undoes; 0: none
 	RetryOf         int64   // number of the change of this project that it tries again, or goes on with; 0: none
+	TimerOf         int64   // the change whose timer this fires or, by a person, ends early; 0: none
+	SetIn           int64   // number of the change whose timer made this by itself; 0: a person did
 }
 
 // Bucket is where a plan puts a server. Each server is in exactly one.
@@ -157,6 +159,7 @@ const (
 	WhyUnknownState Why = "unknown_state"
 	WhyImportant    Why = "important"
 	WhyAttacked     Why = "attacked"
+	WhyNewerChange  Why = "newer_change"
 
 	// Of an undo: the server is not as the change that is undone left it.
 	WhyChangedSince Why = "changed_since"
@@ -197,6 +200,8 @@ func (w Why) Reason() Text {
 		return Say("Marked as an important asset.")
 	case WhyAttacked:
 		return Say("Attacked in the last 7 days.")
+	case WhyNewerChange:
+		return Say("A newer change of this server was made since.")
 	case WhyChangedSince:
 		return Say("Changed since, by somebody or something else. It is left alone.")
 	case WhyNotRead:

@@ -113,7 +113,7 @@ CREATE TABLE changes (
   target_count INTEGER NOT NULL DEFAULT 0 CHECK (target_count >= 0),
   to_send INTEGER NOT NULL DEFAULT 0 CHECK (to_send BETWEEN 0 AND target_count),
   backup_before TEXT NOT NULL DEFAULT '',
-  backup_after TEXT NOT NULL DEFAULT '', undo_of INTEGER NOT NULL DEFAULT 0 CHECK (undo_of >= 0), retry_of INTEGER NOT NULL DEFAULT 0 CHECK (retry_of >= 0),
+  backup_after TEXT NOT NULL DEFAULT '', undo_of INTEGER NOT NULL DEFAULT 0 CHECK (undo_of >= 0), retry_of INTEGER NOT NULL DEFAULT 0 CHECK (retry_of >= 0), timer_of INTEGER NOT NULL DEFAULT 0, set_in INTEGER NOT NULL DEFAULT 0,
   CHECK ((state IN ('planned', 'dropped')) = (number = 0)),
   CHECK ((number = 0) = (event_seq = 0))
 ) STRICT;
@@ -360,6 +360,28 @@ CREATE UNIQUE INDEX targets_open ON targets (project_id, kind, host_id) WHERE ou
 CREATE INDEX targets_outcome ON targets (change_id, outcome, seq);
 
 CREATE INDEX targets_unseen ON targets (project_id, kind, host_id) WHERE outcome IN ('accepted', 'unknown') AND seen <> wanted;
+
+CREATE TABLE timers (
+  change_id INTEGER NOT NULL DEFAULT 0 PRIMARY KEY REFERENCES changes (id),
+  project_id INTEGER NOT NULL DEFAULT 0 REFERENCES projects (id),
+  due_at INTEGER NOT NULL DEFAULT 0 CHECK (due_at > 0),
+  state TEXT NOT NULL DEFAULT '' CHECK (state IN ('pending', 'fired', 'ended', 'cancelled')),
+  set_by INTEGER NOT NULL DEFAULT 0,
+  set_by_name TEXT NOT NULL DEFAULT '',
+  set_at INTEGER NOT NULL DEFAULT 0,
+  ended_at INTEGER NOT NULL DEFAULT 0,
+  ended_by_name TEXT NOT NULL DEFAULT '',
+  why TEXT NOT NULL DEFAULT '',
+  fired_change_id INTEGER NOT NULL DEFAULT 0,
+  CHECK ((state = 'pending') = (ended_at = 0)),
+  CHECK (state <> 'fired' OR fired_change_id > 0)
+) STRICT;
+
+CREATE INDEX timers_due ON timers (due_at) WHERE state = 'pending';
+
+CREATE UNIQUE INDEX timers_fired ON timers (fired_change_id) WHERE fired_change_id > 0;
+
+CREATE INDEX timers_project ON timers (project_id, due_at) WHERE state = 'pending';
 
 CREATE TABLE users (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
