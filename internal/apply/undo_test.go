@@ -16,7 +16,7 @@ func (g *rig) undo(c wtp.Change) wtp.Change {
 	g.t.Helper()
 	plan, err := g.store.PlanDynamicWTP(g.t.Context(), g.actor, g.project.ID, c.Direction.Opposite(), db.PlanSource{UndoOf: c.Number}, time.Hour)
 	g.must(err)
-	c, err = g.store.Confirm(g.t.Context(), g.actor, g.project.ID, plan.UID, db.Confirmation{Reason: "undo"})
+	c, err = g.store.Confirm(g.t.Context(), g.actor, g.project.ID, plan.UID, db.Confirmation{Reason: "undo", Back: wtp.BackOn{Never: true}})
 	g.must(err)
 	g.finish(c)
 	return c

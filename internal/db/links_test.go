@@ -19,7 +19,7 @@ func (r *rig) planUndo(c wtp.Change) wtp.Change {
 // confirmNever confirms a plan; what it turns off stays off.
 func (r *rig) confirmNever(plan wtp.Change) wtp.Change {
 	r.Helper()
-	return must(r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "because"}))(r)
+	return must(r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "because", Back: wtp.BackOn{Never: true}}))(r)
 }
 
 // through confirms a plan and lets HSS accept all of it.
@@ -159,7 +159,7 @@ func TestUndoIsHeldToWhatWasShown(t *testing.T) {
 		r.equal(plan.ToSend, 5)
 		state[1].Dynamic = wtp.Closed
 		r.read(r.p, state)
-		_, err := r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "x"})
+		_, err := r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "x", Back: wtp.BackOn{Never: true}})
 		var moved *db.Moved
 		if !errors.As(err, &moved) {
 			r.Fatalf("not refused: %v", err)

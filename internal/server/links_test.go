@@ -64,7 +64,7 @@ func TestUndoIsPlannedFromTheChange(t *testing.T) {
 	require.Equal(t, []string{"web-00003", "web-00005"}, names(b.get(where+"?bucket=cannot&why=changed_since").is(200).page()))
 	require.Zero(t, preview.Find("main .notice-warn").Length(), "it was read since")
 
-	undo := b.post(where+"/confirm", "reason", "Undo of #1: too early", "ticket", "", "confirm", "turn off 4").is(303).Header.Get("Location")
+	undo := b.post(where+"/confirm", "reason", "Undo of #1: too early", "ticket", "", "back", "never", "confirm", "turn off 4").is(303).Header.Get("Location")
 	require.Equal(t, "/p/shop/changes/2", undo)
 	page := b.get(undo).is(200).page()
 	require.Equal(t, path, page.Find("#record a[href='"+path+"']").AttrOr("href", ""))
