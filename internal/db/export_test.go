@@ -71,6 +71,9 @@ func (s *Store) Check(ctx context.Context) error {
 	none("change that isn't in the history", `SELECT c.id FROM changes c WHERE c.number > 0
 		AND NOT EXISTS (SELECT 1 FROM events e WHERE e.seq = c.event_seq AND e.verb = 'change.confirmed' AND e.change_id = c.id)`)
 	none("selection's size", "SELECT user_id, project_id, n FROM selections s WHERE n <> (SELECT COUNT(*) FROM selection_hosts h WHERE h.user_id = s.user_id AND h.project_id = s.project_id)")
+	none("set's size", "SELECT id, n FROM server_sets t WHERE n <> (SELECT COUNT(*) FROM server_set_hosts h WHERE h.set_id = t.id)")
+	none("counts of a pasted list", `SELECT i.id FROM imports i WHERE i.entries <> (SELECT COUNT(*) FROM import_lines l WHERE l.import_id = i.id)
+		OR i.found <> (SELECT COUNT(*) FROM import_lines l WHERE l.import_id = i.id AND l.result = 'found')`)
 	none("project's counters", `SELECT p.id FROM projects p WHERE p.server_count <> (SELECT COUNT(*) FROM servers s WHERE s.project_id = p.id)
 		OR p.backup_count <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id)
 		OR p.backup_trouble <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id AND b.status <> 1)`)

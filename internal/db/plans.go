@@ -86,6 +86,11 @@ func (s *Store) PlanDynamicWTP(ctx context.Context, actor wtp.Actor, projectID i
 		if err != nil {
 			return err
 		}
+		if from.Selection {
+			if kept, err = selectedSet(tx, actor.UserID, projectID); err != nil {
+				return err
+			}
+		}
 		now := s.Now()
 		c = wtp.Change{
 			UID: rand.Text(), ProjectID: projectID, Kind: wtp.DynamicWTP, Direction: d, State: wtp.Planned, Selection: kept,

@@ -99,8 +99,9 @@ func putSetting(tx *gorm.DB, key, value string) error {
 }
 
 // Tidy removes what nobody needs any more: plans a day after they expired or
-// were dropped, sessions a month after they ended, failed sign-ins and budget
-// rows of yesterday. The history keeps everything that ever happened.
+// were dropped, pasted lists after a day, sessions a month after they ended,
+// failed sign-ins and budget rows of yesterday. The history keeps everything
+// that ever happened.
 func (s *Store) Tidy(ctx context.Context) error {
 	now := s.Now()
 	day := now.Add(-24 * time.Hour)
@@ -123,6 +124,9 @@ func (s *Store) Tidy(ctx context.Context) error {
 		if done {
 			break
 		}
+	}
+	if err := s.tidyImports(ctx); err != nil {
+		return err
 	}
 	month := now.Add(-30 * 24 * time.Hour)
 	for _, q := range []struct {

@@ -92,7 +92,7 @@ type Change struct {
 	State           ChangeState
 	Reason          string
 	Ticket          string
-	Selection       string // how the targets were chosen: a query string, or "" for ticked rows
+	Selection       string // how the targets were chosen: a query string, a set (SetSelection), or "" for ticked rows
 	PlannedBy       int64
 	PlannedByName   string
 	PlannedAt       Instant

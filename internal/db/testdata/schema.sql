@@ -215,6 +215,47 @@ CREATE TABLE group_counts (
   PRIMARY KEY (project_id, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE import_lines (
+  import_id INTEGER NOT NULL DEFAULT 0,
+  seq INTEGER NOT NULL DEFAULT 0 CHECK (seq > 0),
+  line INTEGER NOT NULL DEFAULT 0 CHECK (line > 0),
+  text TEXT NOT NULL DEFAULT '' CHECK (length(text) BETWEEN 1 AND 256),
+  result TEXT NOT NULL DEFAULT '' CHECK (result IN ('found', 'ambiguous', 'unknown', 'duplicate', 'cannot', 'unreadable')),
+  host_id TEXT NOT NULL DEFAULT '',
+  name TEXT NOT NULL DEFAULT '',
+  why TEXT NOT NULL DEFAULT '',
+  candidates INTEGER NOT NULL DEFAULT 0,
+  duplicate_of INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (import_id, seq),
+  CHECK (result NOT IN ('found', 'cannot') OR host_id <> '')
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX import_lines_host ON import_lines (import_id, host_id) WHERE result IN ('found', 'cannot');
+
+CREATE INDEX import_lines_result ON import_lines (import_id, result, seq);
+
+CREATE TABLE imports (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL DEFAULT '' CHECK (uid <> ''),
+  user_id INTEGER NOT NULL DEFAULT 0 REFERENCES users (id),
+  project_id INTEGER NOT NULL DEFAULT 0 REFERENCES projects (id),
+  created_at INTEGER NOT NULL DEFAULT 0,
+  took_ms INTEGER NOT NULL DEFAULT 0,
+  entries INTEGER NOT NULL DEFAULT 0 CHECK (entries = found + ambiguous + unknown + duplicate + cannot + unreadable),
+  found INTEGER NOT NULL DEFAULT 0 CHECK (found >= 0),
+  ambiguous INTEGER NOT NULL DEFAULT 0 CHECK (ambiguous >= 0),
+  unknown INTEGER NOT NULL DEFAULT 0 CHECK (unknown >= 0),
+  duplicate INTEGER NOT NULL DEFAULT 0 CHECK (duplicate >= 0),
+  cannot INTEGER NOT NULL DEFAULT 0 CHECK (cannot >= 0),
+  unreadable INTEGER NOT NULL DEFAULT 0 CHECK (unreadable >= 0)
+) STRICT;
+
+CREATE INDEX imports_created ON imports (created_at);
+
+CREATE UNIQUE INDEX imports_uid ON imports (uid);
+
+CREATE INDEX imports_user ON imports (user_id, id);
+
 CREATE TABLE projects (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   slug TEXT NOT NULL DEFAULT '' CHECK (length(slug) BETWEEN 1 AND 64),
@@ -259,6 +300,34 @@ CREATE TABLE selections (
   n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0),
   PRIMARY KEY (user_id, project_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE server_set_hosts (
+  set_id INTEGER NOT NULL DEFAULT 0 REFERENCES server_sets (id),
+  seq INTEGER NOT NULL DEFAULT 0 CHECK (seq > 0),
+  host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
+  name TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (set_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX server_set_hosts_host ON server_set_hosts (set_id, host_id);
+
+CREATE TABLE server_sets (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL DEFAULT '' CHECK (uid <> ''),
+  project_id INTEGER NOT NULL DEFAULT 0 REFERENCES projects (id),
+  name TEXT NOT NULL DEFAULT '' CHECK (length(name) BETWEEN 1 AND 100),
+  name_key TEXT NOT NULL DEFAULT '' CHECK (name_key <> ''),
+  n INTEGER NOT NULL DEFAULT 0 CHECK (n > 0),
+  created_by INTEGER NOT NULL DEFAULT 0,
+  created_by_name TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL DEFAULT 0,
+  changed_by_name TEXT NOT NULL DEFAULT '',
+  changed_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX server_sets_name ON server_sets (project_id, name_key);
+
+CREATE UNIQUE INDEX server_sets_uid ON server_sets (uid);
 
 CREATE TABLE servers (
   project_id INTEGER NOT NULL DEFAULT 0,

@@ -1,0 +1,258 @@
+package wtp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Limits of a pasted list of servers.
+const (
+	MaxImportBytes   = 5 << 20 // of the text or file
+	MaxImportEntries = 100_000
+	MaxImportText    = 256 // characters of an entry; a host ID or name is never longer
+)
+
+// ImportEntry is one entry of a pasted list: a host ID, a name or an address.
+type ImportEntry struct {
+	Line       int64  // of the list, from 1
+	Text       string // without the spaces and quotes around it; 1 to MaxImportText characters
+	Unreadable bool   // too long, not UTF-8, or with control characters; Text is what can be shown of it
+}
+
+// ParseImport reads a pasted list or a CSV file: entries stand on lines of their
+// own or are separated by commas, semicolons (also full-width ones) or tabs;
+// cells may be quoted. Empty entries don't count. n is how many entries there
+// are; only the first MaxImportEntries are returned. The time is linear in the
+// length of data.
+func ParseImport(data []byte) (entries []ImportEntry, n int) {
+	p := importParser{rest: utf8Text(data), line: 1}
+	for len(p.rest) > 0 {
+		cell, quoted := p.quoted()
+		if !quoted {
+			cell = p.plain()
+		}
+		if cell = bytes.TrimFunc(cell, importSpace); len(cell) == 0 {
+			p.separator()
+			continue
+		}
+		if n++; n <= MaxImportEntries {
+			entries = append(entries, importEntry(p.line, cell))
+		}
+		p.separator()
+	}
+	return entries, n
+}
+
+// utf8Text is the text without a byte order mark; UTF-16, as spreadsheets write
+// it, is converted.
+func utf8Text(data []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(data, []byte("\xff\xfe")):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(data, []byte("\xfe\xff")):
+		order = binary.BigEndian
+	default:
+		return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	}
+	units := make([]uint16, 0, len(data)/2)
+	for i := 2; i+1 < len(data); i += 2 {
+		units = append(units, order.Uint16(data[i:]))
+	}
+	return []byte(string(utf16.Decode(units)))
+}
+
+type importParser struct {
+	rest []byte
+	line int64
+}
+
+// maxQuoted is how far the end of a quoted cell is looked for, in bytes. It
+// keeps the time linear, and no entry that counts is longer.
+const maxQuoted = 8 * MaxImportText
+
+// quoted takes a cell in double quotes that ends on its line. What begins with
+// a quote and isn't such a cell is left for plain.
+func (p *importParser) quoted() ([]byte, bool) {
+	text := bytes.TrimLeft(p.rest, " ")
+	if len(text) == 0 || text[0] != '"' {
+		return nil, false
+	}
+	var cell []byte
+	for i := 1; i < min(len(text), maxQuoted); i++ {
+		switch c := text[i]; {
+		case c == '\n' || c == '\r':
+			return nil, false
+		case c == '"' && i+1 < len(text) && text[i+1] == '"':
+			cell = append(cell, '"')
+			i++
+		case c == '"':
+			after := bytes.TrimLeft(text[i+1:], " ")
+			if len(after) > 0 && separatorLen(after) == 0 {
+				return nil, false
+			}
+			p.rest = after
+			return cell, true
+		default:
+			cell = append(cell, c)
+		}
+	}
+	return nil, false
+}
+
+// plain takes everything up to the next separator.
+func (p *importParser) plain() []byte {
+	for i := range p.rest {
+		if separatorLen(p.rest[i:]) > 0 {
+			cell := p.rest[:i]
+			p.rest = p.rest[i:]
+			return cell
+		}
+	}
+	cell := p.rest
+	p.rest = nil
+	return cell
+}
+
+// separator steps over one separator and counts lines.
+func (p *importParser) separator() {
+	if len(p.rest) == 0 {
+		return
+	}
+	if c := p.rest[0]; c == '\n' || c == '\r' {
+		p.line++
+	}
+	p.rest = p.rest[separatorLen(p.rest):]
+}
+
+// separatorLen is how many bytes of a separator text begins with, 0 for none.
+func separatorLen(text []byte) int {
+	switch text[0] {
+	case '\r':
+		if len(text) > 1 && text[1] == '\n' {
+			return 2
+		}
+		return 1
+	case '\n', ',', ';', '\t':
+		return 1
+	case 0xef: // U+FF0C, U+FF1B
+		if len(text) > 2 && text[1] == 0xbc && (text[2] == 0x8c || text[2] == 0x9b) {
+			return 3
+		}
+	}
+	return 0
+}
+
+// importSpace is what may stand around an entry: white space, and marks of
+// width zero that come along when a list is copied.
+func importSpace(r rune) bool {
+	return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b'
+}
+
+func importEntry(line int64, cell []byte) ImportEntry {
+	e := ImportEntry{Line: line}
+	if len(cell) > utf8.UTFMax*MaxImportText { // don't walk through megabytes
+		cell, e.Unreadable = cell[:utf8.UTFMax*MaxImportText], true
+	}
+	e.Unreadable = e.Unreadable || !utf8.Valid(cell) || utf8.RuneCount(cell) > MaxImportText || bytes.ContainsFunc(cell, unicode.IsControl)
+	e.Text = string(cell)
+	if e.Unreadable {
+		shown := []rune(strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return utf8.RuneError
+			}
+			return r
+		}, strings.ToValidUTF8(e.Text, string(utf8.RuneError))))
+		e.Text = string(shown[:min(len(shown), MaxImportText)])
+	}
+	return e
+}
+
+// ImportResult is what became of an entry.
+type ImportResult string
+
+// The results. Each entry has exactly one.
+const (
+	ImportFound      ImportResult = "found"      // one server, the first time it is named
+	ImportCannot     ImportResult = "cannot"     // one server, but dynamic WTP can be switched neither on nor off
+	ImportAmbiguous  ImportResult = "ambiguous"  // several servers have this name or address
+	ImportUnknown    ImportResult = "unknown"    // no server of the project
+	ImportDuplicate  ImportResult = "duplicate"  // a server or text that an earlier entry names
+	ImportUnreadable ImportResult = "unreadable" // can't be an ID, name or address
+)
+
+// ImportResults lists the results in the order they are shown.
+func ImportResults() []ImportResult {
+	return []ImportResult{ImportFound, ImportAmbiguous, ImportUnknown, ImportDuplicate, ImportCannot, ImportUnreadable}
+}
+
+// Import is a pasted list that was looked up in the inventory. It is kept for a
+// day. Nothing is selected by it.
+type Import struct {
+	ID         int64
+	UID        string // random; names it in its URL
+	UserID     int64  // who pasted it
+	ProjectID  int64
+	CreatedAt  Instant
+	TookMS     int64 // how long the looking up took, in milliseconds
+	Entries    int64 // the sum of the counts below
+	Found      int64
+	Ambiguous  int64
+	Unknown    int64
+	Duplicate  int64
+	Cannot     int64
+	Unreadable int64
+}
+
+// Of is the count of one result.
+func (i Import) Of(r ImportResult) int64 {
+	switch r {
+	case ImportFound:
+		return i.Found
+	case ImportAmbiguous:
+		return i.Ambiguous
+	case ImportUnknown:
+		return i.Unknown
+	case ImportDuplicate:
+		return i.Duplicate
+	case ImportCannot:
+		return i.Cannot
+	case ImportUnreadable:
+		return i.Unreadable
+	}
+	return 0
+}
+
+// ImportLine is one entry of a pasted list and what became of it.
+type ImportLine struct {
+	ImportID    int64 `gorm:"primaryKey"`
+	Seq         int64 `gorm:"primaryKey"` // from 1
+	Line        int64 // of the list, from 1
+	Text        string
+	Result      ImportResult
+	HostID      string // of the one server; "" if there is none or several
+	Name        string // of that server, then
+	Why         Why    // for ImportCannot
+	Candidates  int64  // how many servers it may mean
+	DuplicateOf int64  // the line of the earlier entry
+}
+
+// Switchable says whether a change in either direction would send the server,
+// were no other change open for it; if not, why not.
+func Switchable(s Server) (Why, bool) {
+	var why Why
+	for _, d := range []Direction{Disable, Enable} {
+		bucket, reason := Classify(s, d, false)
+		if bucket.Sent() {
+			return "", true
+		}
+		if bucket == Cannot {
+			why = reason
+		}
+	}
+	return why, false
+}

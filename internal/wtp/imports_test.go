@@ -1,0 +1,117 @@
+package wtp
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestListsAreReadAsPeoplePasteThem(t *testing.T) {
+	for name, row := range map[string]struct {
+		in   string
+		want string // entries as line:text
+	}{
+		"nothing":          {"", ""},
+		"only separators":  {" \r\n,;\t，；\n\n", ""},
+		"lines":            {"a\nb\r\nc\rd", "1:a 2:b 3:c 4:d"},
+		"separators":       {"a,b;c\td，e；f", "1:a 1:b 1:c 1:d 1:e 1:f"},
+		"spaces":           {"  a\u3000\n\u00a0b \u200b\n\tc", "1:a 2:b 3:c"},
+		"inner spaces":     {"web 01,web 02", "1:web 01 1:web 02"},
+		"byte order mark":  {"\ufeffa\nb", "1:a 2:b"},
+		"UTF-16":           {"\xff\xfea\x00\n\x00b\x00", "1:a 2:b"},
+		"UTF-16 big":       {"\xfe\xff\x00a\x00,\x00b", "1:a 1:b"},
+		"quoted cells":     {`"a","b, c" , "d""e"` + "\n" + `"f"`, `1:a 1:b, c 1:d"e 2:f`},
+		"unclosed quote":   {"\"a\nb,\"c", `1:"a 2:b 2:"c`},
+		"quote inside":     {`a"b,"c"d`, `1:a"b 1:"c"d`},
+		"empty quotes":     {`"",a`, "1:a"},
+		"case is kept":     {"Web-01\nweb-01", "1:Web-01 2:web-01"},
+		"blank lines":      {"a\n\n\nb", "1:a 4:b"},
+		"a space in front": {` "a,b"`, "1:a,b"},
+	} {
+		entries, n := ParseImport([]byte(row.in))
+		require.Len(t, entries, n, name)
+		var got []string
+		for _, e := range entries {
+			require.False(t, e.Unreadable, name)
+			got = append(got, fmt.Sprintf("%d:%s", e.Line, e.Text))
+		}
+		require.Equal(t, row.want, strings.Join(got, " "), name)
+	}
+}
+
+func TestWhatCannotBeAnEntryIsSaid(t *testing.T) {
+	for name, text := range map[string]string{
+		"too long": strings.Repeat("é", MaxImportText+1), "megabytes": strings.Repeat("x", 1<<20), "not UTF-8": "a\xffb", "control": "a\x00b", "escape": "a\x1b[31mb",
+	} {
+		entries, n := ParseImport([]byte(text))
+		require.Equal(t, 1, n, name)
+		require.True(t, entries[0].Unreadable, name)
+		require.True(t, utf8.ValidString(entries[0].Text), name)
+		require.NotContains(t, entries[0].Text, "\x00", name)
+		require.LessOrEqual(t, utf8.RuneCountInString(entries[0].Text), MaxImportText, name)
+	}
+	entries, _ := ParseImport([]byte(strings.Repeat("字", MaxImportText)))
+	require.False(t, entries[0].Unreadable, "as long as a name may be")
+}
+
+func TestTooManyEntriesAreCountedNotKept(t *testing.T) {
+	entries, n := ParseImport([]byte(strings.Repeat("a,", MaxImportEntries+7)))
+	require.Equal(t, MaxImportEntries+7, n)
+	require.Len(t, entries, MaxImportEntries)
+}
+
+// Garbage of the largest size gets an answer soon. The limit is generous for a
+// busy machine; a quadratic parser would take hours.
+func TestGarbageOfFiveMegabytesIsReadSoon(t *testing.T) {
+	for _, piece := range []string{`"`, `""`, `"a,""b,`, `"""x,`, "\"\n", ",", "a,", "\x00", "\xff", "，", "\xef\xbc", `" `, "\r", `"a,`, " ", `  "`, "\u200b"} {
+		start := time.Now()
+		ParseImport([]byte(strings.Repeat(piece, MaxImportBytes/len(piece))))
+		require.Less(t, time.Since(start), 2*time.Second, "%q", piece)
+	}
+}
+
+func FuzzParseImport(f *testing.F) {
+	for _, seed := range []string{"a,b\r\nc", "\"a\"\"b\";\"c\n", "\ufeffa，b；c", "\xff\xfea\x00", "\xef\xbc", "a\x00b", ` "x" y`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries, n := ParseImport(data)
+		require.Len(t, entries, min(n, MaxImportEntries))
+		line, lines := int64(1), int64(len(data)+1)
+		for _, e := range entries {
+			require.NotEmpty(t, e.Text)
+			require.True(t, utf8.ValidString(e.Text))
+			require.LessOrEqual(t, utf8.RuneCountInString(e.Text), MaxImportText)
+			require.NotContains(t, e.Text, "\n")
+			require.GreaterOrEqual(t, e.Line, line)
+			require.LessOrEqual(t, e.Line, lines)
+			line = e.Line
+		}
+	})
+}
+
+func TestSwitchableAsThePlanWouldSayIt(t *testing.T) {
+	good := Server{OS: "linux", AgentStatus: "online", ProtectStatus: "opened", Dynamic: Closed}
+	for name, row := range map[string]struct {
+		edit func(s *Server)
+		why  Why
+	}{
+		"off":         {func(*Server) {}, ""},
+		"on":          {func(s *Server) { s.Dynamic = Opened }, ""},
+		"important":   {func(s *Server) { s.AssetValue = "important" }, ""},
+		"windows":     {func(s *Server) { s.OS = "windows" }, WhyWindows},
+		"offline":     {func(s *Server) { s.AgentStatus = "offline" }, WhyAgentOffline},
+		"on, offline": {func(s *Server) { s.Dynamic, s.AgentStatus = Opened, "offline" }, WhyAgentOffline},
+		"no WTP":      {func(s *Server) { s.ProtectStatus = "closed" }, WhyNotProtected},
+	} {
+		s := good
+		row.edit(&s)
+		why, ok := Switchable(s)
+		require.Equal(t, row.why, why, name)
+		require.Equal(t, row.why == "", ok, name)
+	}
+}
