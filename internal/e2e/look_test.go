@@ -50,6 +50,7 @@ func TestEveryPageLooksRight(t *testing.T) {
 	b.open(url + "/settings")
 	credential := eval[string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).find(h=>/credentials\/\d+/.test(h))`)
 	project := eval[string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).find(h=>/projects\/\d+\/edit/.test(h))`)
+	report, set := b.pasteAndSave(url)
 	preview := b.planStorefront(url, 1000)
 
 	for _, p := range []struct{ name, path string }{
@@ -60,6 +61,12 @@ func TestEveryPageLooksRight(t *testing.T) {
 		{"servers-unknown-filter", "/p/web-prod/servers?dynamic=perhaps"},
 		{"servers-all-projects", "/servers"},
 		{"server", server},
+		{"import", "/p/web-prod/servers/import"},
+		{"import-report", report},
+		{"import-ambiguous", report + "?result=ambiguous"},
+		{"sets", "/p/web-prod/sets"},
+		{"set", set},
+		{"set-new", "/p/web-prod/sets/new"},
 		{"preview", preview},
 		{"changes", "/p/web-prod/changes"},
 		{"changes-all", "/changes"},
@@ -84,6 +91,24 @@ func TestEveryPageLooksRight(t *testing.T) {
 	} {
 		b.look(url, p.name, p.path)
 	}
+}
+
+// pasteAndSave checks a pasted list, selects what it found and saves it as a
+// set; it returns the paths of the report and of the set.
+func (b *browser) pasteAndSave(url string) (report, set string) {
+	b.t.Helper()
+	b.open(url + "/p/web-prod/servers")
+	list := eval[string](b, `[...document.querySelectorAll("table tbody tr")].slice(0,40).map((r,i)=>i%3?r.querySelector("[name=host]").value:r.querySelector("th a").innerText).join("\n")`)
+	list += "\nhost_id;name\n" + strings.Repeat("nobody-has-this-name-", 8) + "\n" + strings.SplitN(list, "\n", 2)[0] + "\n"
+	b.open(url + "/p/web-prod/servers/import")
+	eval[bool](b, fmt.Sprintf(`(()=>{document.querySelector("#list").value=%q;return true})()`, list))
+	b.follow("form.card [type=submit]")
+	report = strings.TrimPrefix(b.where(), url)
+	b.follow(`form[action$="/select"] button`)
+	b.follow(`#bulk button[formaction$="/sets/new"]`)
+	b.fill("#name", "Storefront, first wave")
+	b.follow("form.card [type=submit]")
+	return report, strings.TrimPrefix(b.where(), url)
 }
 
 // planStorefront selects n servers of the group whose dynamic WTP is off, and

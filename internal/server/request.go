@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 	"wtp-console/internal/wtp"
 )
 
-// maxBody is how much a request may send: a pasted list of 20,000 host IDs fits.
+// maxBody is how much a request may send; an upload may send maxUpload.
 const maxBody = 1 << 20
 
 // request is one request on its way: who asks, for which project.
@@ -43,7 +44,7 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 		r := &request{Context: c, s: s, route: rt}
 		traceOf(r.ctx()).route = c.FullPath()
 		if c.Request.Body != nil {
-			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, cmp.Or(rt.body, maxBody))
 		}
 		defer func() {
 			if p := recover(); p != nil {

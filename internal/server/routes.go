@@ -23,7 +23,8 @@ type route struct {
 	path   string
 	verb   wtp.Verb
 	handle handler
-	poll   bool // asked by the page itself: doesn't count as activity of the person
+	poll   bool  // asked by the page itself: doesn't count as activity of the person
+	body   int64 // how much a request may send, in bytes; 0: maxBody
 }
 
 func get(path string, verb wtp.Verb, h handler) route {
@@ -32,6 +33,11 @@ func get(path string, verb wtp.Verb, h handler) route {
 
 func post(path string, verb wtp.Verb, h handler) route {
 	return route{method: http.MethodPost, path: path, verb: verb, handle: h}
+}
+
+// upload is a POST of a multipart form, which may be larger than others.
+func upload(path string, verb wtp.Verb, h handler) route {
+	return route{method: http.MethodPost, path: path, verb: verb, handle: h, body: maxUpload}
 }
 
 // poll is a GET that a page repeats by itself.
@@ -72,6 +78,21 @@ func (s *Server) routes() []route {
 		get("/p/:project/servers", wtp.Read, s.listServers),
 		get("/p/:project/servers/:host_id", wtp.Read, s.showServer),
 		get("/p/:project/servers/list", wtp.Read, s.swapServers),
+		get("/p/:project/servers/import", wtp.Act, s.showImport),
+		upload("/p/:project/servers/import", wtp.Act, s.checkImport),
+		get("/p/:project/servers/import/:uid", wtp.Read, s.showReport),
+		get("/p/:project/servers/import/:uid/lines.csv", wtp.Read, s.exportImport),
+		post("/p/:project/servers/import/:uid/resolve", wtp.Act, s.resolveImport),
+		post("/p/:project/servers/import/:uid/select", wtp.Act, s.selectImport),
+		get("/p/:project/sets", wtp.Read, s.listSets),
+		post("/p/:project/sets", wtp.Act, s.saveSet),
+		get("/p/:project/sets/new", wtp.Act, s.showNewSet),
+		post("/p/:project/sets/new", wtp.Act, s.newSet),
+		get("/p/:project/sets/:uid", wtp.Read, s.showSet),
+		post("/p/:project/sets/:uid/select", wtp.Act, s.selectSet),
+		post("/p/:project/sets/:uid/rename", wtp.Act, s.renameSet),
+		post("/p/:project/sets/:uid/replace", wtp.Act, s.replaceSet),
+		post("/p/:project/sets/:uid/delete", wtp.Act, s.deleteSet),
 		post("/p/:project/selection", wtp.Act, s.changeSelection),
 		post("/p/:project/selection/bar", wtp.Act, s.swapSelection),
 		post("/p/:project/previews", wtp.Act, s.planChange),

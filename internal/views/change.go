@@ -370,6 +370,9 @@ func (v ChangeView) selectedBy() string {
 	if v.Change.Selection == "" {
 		return v.T("Chosen in the list of servers")
 	}
+	if _, name, ok := wtp.SelectedSet(v.Change.Selection); ok {
+		return v.T("The set “%s”", name)
+	}
 	return v.describe(v.Change.Selection)
 }
 

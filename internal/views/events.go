@@ -121,6 +121,14 @@ func (p Page) eventWord(verb string) string {
 		return p.T("Removed a project")
 	case "inventory.changed_outside":
 		return p.T("Changed outside the console")
+	case "set.created":
+		return p.T("Saved a set")
+	case "set.renamed":
+		return p.T("Renamed a set")
+	case "set.replaced":
+		return p.T("Replaced a set")
+	case "set.deleted":
+		return p.T("Deleted a set")
 	case "change.confirmed":
 		return p.T("Confirmed a change")
 	case "change.stop_asked":
@@ -139,7 +147,7 @@ func eventIcon(verb string) (icon, class string) {
 		return "alert-circle", "t-warn"
 	case "inventory.changed_outside":
 		return "zoom-exclamation", "t-warn"
-	case "credential.removed", "project.removed":
+	case "credential.removed", "project.removed", "set.deleted":
 		return "trash", "faint"
 	}
 	switch head, _, _ := bytes.Cut([]byte(verb), []byte(".")); string(head) {

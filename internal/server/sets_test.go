@@ -1,0 +1,75 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/PuerkitoBio/goquery"
+	"github.com/stretchr/testify/require"
+
+	"wtp-console/internal/wtp"
+)
+
+func TestASelectionIsSavedUsedAndDeleted(t *testing.T) {
+	c, p, b := shop(t, fleet(60))
+	require.Contains(t, said(b.get("/p/shop/sets").is(200).page().Find(".none")), "No set yet")
+	require.Contains(t, said(b.get("/p/shop/sets/new").is(200).page().Find(".none")), "No server is selected")
+
+	// The ticks of the page are kept on the way to the form.
+	list := b.get("/p/shop/servers").is(200).page()
+	require.Equal(t, "/p/shop/sets/new", list.Find("#bulk button").FilterFunction(func(_ int, s *goquery.Selection) bool { return said(s) == "Save as set…" }).AttrOr("formaction", ""))
+	b.post("/p/shop/sets/new", sheet(list, "host-00002", "host-00003")...).to("/p/shop/sets/new")
+	form := b.get("/p/shop/sets/new").is(200).page()
+	require.Equal(t, "Save 2 servers", said(form.Find("form.card button")))
+	b.post("/p/shop/sets", "name", " ").is(http.StatusUnprocessableEntity)
+	path := b.post("/p/shop/sets", "name", "Shop <b>front</b>").is(303).Header.Get("Location")
+	again := b.post("/p/shop/sets", "name", "shop <B>FRONT</B>").is(http.StatusUnprocessableEntity).page()
+	require.Equal(t, "Another set has this name.", said(again.Find("#name-err")))
+	require.Equal(t, []string{"Shop <b>front</b>"}, texts(b.get("/p/shop/sets").page().Find("table th[scope=row]")))
+
+	page := b.get(path).is(200).page()
+	require.Equal(t, "Shop <b>front</b>", said(page.Find("h1")))
+	require.Equal(t, []string{"web-00002", "web-00003"}, names(page))
+
+	// A change of exactly these servers belongs to the set.
+	preview := b.post("/p/shop/previews", "direction", "enable", "query", "").is(303).Header.Get("Location")
+	b.post(preview+"/confirm", "reason", "because").to("/p/shop/changes/1")
+	require.Contains(t, said(b.get("/p/shop/changes/1").page().Find("main")), "The set “Shop <b>front</b>”")
+	page = b.get(path).is(200).page()
+	require.Contains(t, said(page.Find("section[aria-labelledby=h-hist]")), "#1 ")
+
+	require.Zero(t, c.selected("mei", p), "confirming empties the selection")
+	b.post(path+"/select", append(hidden(page, "/select"), "how", "add")...).to("/p/shop/servers")
+	require.EqualValues(t, 2, c.selected("mei", p))
+	b.post("/p/shop/selection", "op", "matching", "query", "q=web-0001").is(303)
+	require.EqualValues(t, 12, c.selected("mei", p))
+	page = b.get(path).is(200).page()
+	require.Equal(t, []string{"Add to the 12 selected", "Select only these 2"}, texts(page.Find(`form[action$="/select"] button`)))
+	b.post(path+"/replace", hidden(page, "/replace")...).to(path)
+	b.post(path+"/replace", hidden(page, "/replace")...).is(http.StatusConflict)
+	b.post(path+"/select", append(hidden(page, "/select"), "how", "only")...).is(http.StatusConflict)
+	page = b.get(path).is(200).page()
+	require.Contains(t, said(page.Find(".sub")), "12 servers, saved by mei")
+	b.post(path+"/rename", append(hidden(page, "/rename"), "name", "")...).is(http.StatusUnprocessableEntity)
+	b.post(path+"/rename", append(hidden(page, "/rename"), "name", "Storefront")...).to(path)
+	page = b.get(path).is(200).page()
+	require.Contains(t, said(page.Find("section[aria-labelledby=h-hist]")), "#1 ", "its history outlives its name")
+
+	c.inventory(p, fleet(10))
+	page = b.get(path).is(200).page()
+	require.Equal(t, []string{"All 12", "Gone 9"}, texts(page.Find(".tabs .tab")))
+	require.Equal(t, 9, b.get(path+"?gone=1").is(200).page().Find("table tbody tr").Length())
+
+	viewer := c.as(c.user("vic", wtp.Viewer))
+	require.Zero(t, viewer.get(path).is(200).page().Find("main form").Length())
+	viewer.post(path+"/delete", hidden(page, "/delete")...).is(http.StatusForbidden)
+	require.Equal(t, "Delete the set", said(page.Find(`details form[action$="/delete"] button`)))
+	b.post(path+"/delete", hidden(page, "/delete")...).to("/p/shop/sets")
+	b.get(path).is(http.StatusNotFound)
+	b.get("/p/shop/changes/1").is(200)
+	events := said(b.get("/events").is(200).page().Find("main"))
+	for _, text := range []string{"Saved a set", "Renamed a set", "Replaced a set", "Deleted a set"} {
+		require.True(t, strings.Contains(events, text), text)
+	}
+}
