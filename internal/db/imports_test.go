@@ -148,7 +148,7 @@ func TestListsArePagedByKey(t *testing.T) {
 }
 
 // BenchmarkImport looks 100,000 entries up in 100,000 servers: a third of them
-// IDs, a third names, a third addresses. The bar is 2 s.
+// IDs, a third names, a third addresses. A list of 20,000 has 2 s.
 func BenchmarkImport(b *testing.B) {
 	eachKind(b, func(b *testing.B, kind string) {
 		s, p, clock := benchRig(b, kind)
