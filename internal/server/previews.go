@@ -107,6 +107,9 @@ func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.P
 	if v.Linked, err = s.linked(r, plan); err != nil {
 		return v, err
 	}
+	if err := s.fillPlanTimer(r, &v); err != nil {
+		return v, err
+	}
 	if v.Counts, err = s.planCounts(r, plan); err != nil {
 		return v, err
 	}
@@ -336,6 +339,13 @@ func (s *Server) dropPreview(r *request) error {
 	r.flash("info", r.printer().T("The preview was cancelled. Nothing was sent."))
 	if of := cmp.Or(plan.UndoOf, plan.RetryOf); of != 0 {
 		return r.see(views.ChangeURL(r.project.Slug, of))
+	}
+	if plan.TimerOf != 0 {
+		of, err := s.Store.ChangeByID(r.ctx(), plan.TimerOf)
+		if err != nil {
+			return err
+		}
+		return r.see(views.ChangeURL(r.project.Slug, of.Number))
 	}
 	return r.see(backToList(r, nil))
 }

@@ -34,6 +34,16 @@ func (s *Server) fillTimer(r *request, v *views.ChangeView) error {
 	return nil
 }
 
+// fillPlanTimer loads the change whose timer a plan would end.
+func (s *Server) fillPlanTimer(r *request, v *views.PreviewView) error {
+	if v.Plan.TimerOf == 0 {
+		return nil
+	}
+	of, err := s.Store.ChangeByID(r.ctx(), v.Plan.TimerOf)
+	v.Of = &of
+	return err
+}
+
 // fillUntil finds which servers of a page are off for a while.
 func (s *Server) fillUntil(r *request, v *views.ServersView) error {
 	off := map[int64][]string{}

@@ -99,10 +99,14 @@ func (v ChangeView) noUndoText() string {
 // linkedSelection is selectedBy for a change that follows another one.
 func (v ChangeView) linkedSelection() string {
 	switch {
+	case v.Change.SetIn != 0:
+		return v.T("What %s turned off", numberText(v.Change.SetIn))
+	case v.Change.TimerOf != 0:
+		return v.T("What a timed change turned off")
 	case v.Change.UndoOf != 0:
 		return v.T("What %s switched", numberText(v.Change.UndoOf))
 	case v.Change.RetryOf != 0:
-		return v.T("What %s left undone", numberText(v.Change.RetryOf))
+		return v.T("Servers of %s that failed or were not sent", numberText(v.Change.RetryOf))
 	}
 	return ""
 }
@@ -133,6 +137,8 @@ func (v PreviewView) backText() string {
 
 func (v PreviewView) ofText() string {
 	switch {
+	case v.Plan.TimerOf != 0:
+		return v.T("Confirming ends the timer. Only servers that this change turned off are turned on; a newer change of a server is left alone.")
 	case v.Plan.UndoOf != 0:
 		return v.T("Only servers that it really switched are switched back. What was so before stays, and what was changed since is left alone.")
 	case v.Of.State == wtp.Stopped:

@@ -160,10 +160,10 @@ func (v PreviewView) backOptions() []backOption {
 			continue
 		}
 		out = append(out, backOption{word, v.T("%d h", int64(d/time.Hour)),
-			v.T("%d h: back on %s, about %s.", int64(d/time.Hour), v.dayText(v.Now.Add(d)), v.local(wtp.At(v.Now.Add(d))).Format("15:04")) + " " + v.T("You can change this later."), word == chosen})
+			v.T("%d h: back on %s, about %s. You can change this later.", int64(d/time.Hour), v.dayText(v.Now.Add(d)), v.local(wtp.At(v.Now.Add(d))).Format("15:04")), word == chosen})
 	}
 	return append(out,
-		backOption{wtp.BackAt, v.T("Date…"), v.T("Date: back on at the time below, in your time zone (%s).", offset(v.Now.In(v.zone()))) + " " + v.T("You can change this later."), chosen == wtp.BackAt},
+		backOption{wtp.BackAt, v.T("Date…"), v.T("Date: back on at the time below, in your time zone (%s). You can change this later.", offset(v.Now.In(v.zone()))), chosen == wtp.BackAt},
 		backOption{wtp.BackNever, v.T("Never"), v.T("Never: the servers stay off until somebody turns them on."), chosen == wtp.BackNever})
 }
 
