@@ -55,6 +55,17 @@
     swapped.focus({ preventScroll: true });
   };
 
+  // A request that gets no answer at all (the console restarts, the network is
+  // away) would otherwise leave an old page looking alive.
+  const offline = (gone) => {
+    const box = document.getElementById('offline');
+    if (!box || box.hidden !== gone) return;
+    box.hidden = !gone;
+    if (gone) say(box.innerText.trim());
+  };
+  document.addEventListener('htmx:error', () => offline(true));
+  document.addEventListener('htmx:before:response', () => offline(false));
+
   document.addEventListener('htmx:after:swap', () => {
     keepFocus();
     say(news());

@@ -23,7 +23,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	c := startConsole(t, dir, env...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}}).status)
+	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
 	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
 	})
@@ -64,6 +64,34 @@ func TestKillInTheMiddle(t *testing.T) {
 
 	out := outcomes(t, filepath.Join(dir, "wtp-console.db"))
 	require.Equal(t, map[string]int{"accepted": 1000}, out)
+}
+
+// TestPageSaysWhenTheConsoleIsGone: a page that follows a change says so while
+// nobody answers, and goes on by itself when the console is back.
+func TestPageSaysWhenTheConsoleIsGone(t *testing.T) {
+	b := newBrowser(t)
+	sim := startSimulator(t, "--plain", "--servers", "1000", "--latency", "700ms")
+	env := provisioned(t, sim)
+	dir := t.TempDir()
+	c := startConsole(t, dir, env...)
+	mei := newPerson(t, c.url)
+	mei.signIn("mei", meiPassword)
+	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
+	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
+		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
+	})
+	b.open(c.url + "/sign-in")
+	b.fill("#name", "mei")
+	b.fill("#password", meiPassword)
+	b.follow("form [type=submit]")
+	preview := mei.plan("web-prod", "", "enable")
+	change := mei.post(preview+"/confirm", url.Values{"reason": {"Watched"}}).path
+	b.open(c.url + change)
+	c.kill()
+	b.waitFor("#offline", "does not answer", 15*time.Second)
+	startConsole(t, dir, append(env, "WTP_CONSOLE_LISTEN="+strings.TrimPrefix(c.url, "http://"))...)
+	b.waitFor("#change-head", "Finished", 60*time.Second)
+	require.True(t, eval[bool](b, `document.querySelector("#offline").hidden`))
 }
 
 // switches counts the dynamic WTP calls the simulator saw.
