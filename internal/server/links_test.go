@@ -108,7 +108,7 @@ func TestWhatFailedIsTriedAgain(t *testing.T) {
 	preview := b.get(a.Header.Get("Location")).is(200).page()
 	require.Equal(t, "Turn on dynamic WTP on "+strconv.FormatInt(refused, 10)+" servers", said(preview.Find("h1")))
 	require.Equal(t, "Wave 7", preview.Find("textarea[name=reason]").Text())
-	require.Contains(t, said(preview.Find("main .notice-info")), "Retries #1 Turn on dynamic WTP on 450 servers.")
+	require.Contains(t, said(preview.Find("main .notice-info")), "Retries #1 Turn on dynamic WTP on 450 servers")
 	on := b.get(b.post(path+"/retry", "outcome", "stopped").is(303).Header.Get("Location")).is(200).page()
 	require.Equal(t, "Turn on dynamic WTP on "+strconv.FormatInt(stopped, 10)+" servers", said(on.Find("h1")))
 
