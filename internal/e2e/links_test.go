@@ -17,6 +17,7 @@ var demoControl = regexp.MustCompile(`control at (http://\S+)`)
 // what HSS refused, selects and undoes, all by what the pages offer, and looks
 // at each of these pages in all its forms.
 func TestWhatFollowsAChange(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "demo", "--listen", "127.0.0.1:0", "--latency", "20ms")
 	wait(t, 60*time.Second, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })

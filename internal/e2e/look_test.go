@@ -35,6 +35,7 @@ func startDemo(t *testing.T) (url, password string) {
 // is one), nothing wider than the screen, no finding of axe. With WTP_SHOTS
 // set it keeps the pictures, to be looked at.
 func TestEveryPageLooksRight(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	url, password := startDemo(t)
 	b.look(url, "sign-in", "/sign-in")
@@ -116,6 +117,9 @@ func (b *browser) pasteAndSave(url string) (report, set string) {
 func (b *browser) planStorefront(url string, most int) string {
 	b.t.Helper()
 	b.open(url + "/p/web-prod/servers?group=Storefront&dynamic=closed&agent=online&wtp=opened")
+	if b.count("#bulk.bulk-none") == 0 { // something is selected already
+		b.follow("#bulk button[value=none]")
+	}
 	b.click("[data-tick-all]")
 	b.waitFor("#bulk", "50", 10*time.Second)
 	if b.count("#selnote button[value=matching]") > 0 {

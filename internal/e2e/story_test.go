@@ -21,6 +21,7 @@ var setupCode = regexp.MustCompile(`(?m)^\s{4}(\S+)\s*$`)
 // project, turn dynamic WTP on on 1,000 servers, change a backup server, read
 // the history.
 func TestTheMainJob(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	sim := startSimulator(t, "--latency", "40ms", "--apply-delay", "1s", "--backup-start-delay", "2s")
 	dir := t.TempDir()

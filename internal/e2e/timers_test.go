@@ -12,6 +12,7 @@ import (
 // countdown, gives it another time, and pauses the console; each page is held to
 // what TestEveryPageLooksRight holds it to.
 func TestTimedChangeInTheBrowser(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	url, password := startDemo(t)
 	b.open(url + "/sign-in")
