@@ -24,7 +24,7 @@ demo: build ## build and start the console with a simulated HSS at http://127.0.
 .PHONY: build
 build: ## build bin/web
 	@[ -e bin/web ] || echo "Building bin/web; the first time takes a few minutes, SQLite is compiled from its C source."
-	@go build -tags $(TAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/web ./cmd/web
+	@go build -tags $(TAGS) -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/web ./cmd/web
 
 .PHONY: static-build
 static-build: ## build bin/web without any shared library, as the container has it

@@ -47,7 +47,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.waitFor("#change-head", "Stopped", 60*time.Second)
 	b.open(url + change)
 	require.Contains(t, b.text("#progress .notice"), "Go on with")
-	b.look(url, "after-stopped", change)
+	b.glance(url, "after-stopped", change)
 	b.open(url + change)
 	b.follow(`#progress form[action$="/retry"] button`)
 	require.Equal(t, "Roll-out of dynamic WTP, wave 8: storefront", eval[string](b, `document.querySelector("#reason").value`))
@@ -64,7 +64,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.follow(`#change-head form[action$="/undo"] button`)
 	require.Contains(t, b.text("h1"), "Undo #")
 	undo := b.where()
-	b.look(url, "after-undo", strings.TrimPrefix(undo, url))
+	b.glance(url, "after-undo", strings.TrimPrefix(undo, url))
 	b.open(undo)
 	require.Contains(t, eval[string](b, `document.querySelector("#reason").value`), "Undo of #")
 	if b.count("#confirm") > 0 {
@@ -73,6 +73,6 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.follow("#go")
 	b.waitFor("#change-head", "Finished", 60*time.Second)
 	require.Contains(t, b.text("#record"), "Undoes")
-	b.look(url, "after-undone", next)
+	b.glance(url, "after-undone", next)
 	require.Empty(t, b.complaints())
 }

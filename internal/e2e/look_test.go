@@ -130,7 +130,12 @@ func (b *browser) planStorefront(url string, most int) string {
 }
 
 // look visits one page in all its forms.
-func (b *browser) look(url, name, path string) {
+func (b *browser) look(url, name, path string) { b.t.Helper(); b.visit(url, name, path, true) }
+
+// glance visits one page in the two forms that differ most.
+func (b *browser) glance(url, name, path string) { b.t.Helper(); b.visit(url, name, path, false) }
+
+func (b *browser) visit(url, name, path string, all bool) {
 	b.t.Helper()
 	require.NotEmpty(b.t, path, name)
 	for _, lang := range []string{"en", "zh-CN"} {
@@ -138,6 +143,9 @@ func (b *browser) look(url, name, path string) {
 		for _, dark := range []bool{false, true} {
 			b.dark(dark)
 			for _, width := range []int64{1440, 390} {
+				if !all && (dark != (lang == "zh-CN") || dark != (width == 390)) {
+					continue
+				}
 				b.size(width)
 				b.open(url + path)
 				full := fmt.Sprintf("%s.%s.%d%s", name, lang, width, map[bool]string{true: ".dark"}[dark])
