@@ -18,6 +18,7 @@ import (
 type Confirmation struct {
 	Reason, Ticket string
 	Back           wtp.BackOn // needed for turning off; else it is not looked at
+	Ramp           bool       // begin with 1 server, then 10, then whole batches, each read back before the next; dynamic WTP only
 }
 
 // MovedTarget is a server that is no longer as the plan showed it.
@@ -161,9 +162,13 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 	if err != nil {
 		return c, fmt.Errorf("numbering the change: %w", err)
 	}
-	batches := int((c.ToSend + wtp.MaxHosts - 1) / wtp.MaxHosts)
-	err = s.insertRows(ctx, tx, "batches", []string{"change_id", "no", "state", "size"}, batches, func(i int) []any {
-		return []any{c.ID, i + 1, string(wtp.BatchWaiting), min(wtp.MaxHosts, c.ToSend-int64(i)*wtp.MaxHosts)}
+	cut := wtp.CutOf(c.Kind, with.Ramp)
+	if cut.Leading() > 0 {
+		c.Ramp = 1
+	}
+	sizes := cut.Sizes(c.ToSend)
+	err = s.insertRows(ctx, tx, "batches", []string{"change_id", "no", "step", "state", "size"}, len(sizes), func(i int) []any {
+		return []any{c.ID, i + 1, c.Ramp * int64(i+1), string(wtp.BatchWaiting), sizes[i]}
 	}, "")
 	if err != nil {
 		return c, err
@@ -172,10 +177,12 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 		change: c.ID, from: wtp.TargetPlanned, to: wtp.TargetWaiting, where: "t.bucket IN ?", args: []any{sentBuckets()},
 		join: &targetJoin{
 			set: "batch_id = r.batch_id",
-			from: `(SELECT x.seq, b.id AS batch_id FROM (SELECT seq, (row_number() OVER (ORDER BY seq) - 1) / CAST(? AS bigint) + 1 AS no
-				FROM targets WHERE change_id = ? AND bucket IN ?) x JOIN batches b ON b.change_id = ? AND b.no = x.no) r`,
+			// wtp.Cut, of the n-th target that is sent.
+			from: `(SELECT x.seq, b.id AS batch_id FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS n
+				FROM targets WHERE change_id = ? AND bucket IN ?) x JOIN batches b ON b.change_id = ?
+				AND b.no = CASE WHEN x.n <= ? THEN 1 WHEN x.n <= ? THEN 2 ELSE (x.n - CAST(? AS bigint) - 1) / CAST(? AS bigint) + 1 + ? END) r`,
 			on:   "t.seq = r.seq",
-			args: []any{wtp.MaxHosts, c.ID, sentBuckets(), c.ID},
+			args: []any{c.ID, sentBuckets(), c.ID, cut.Lead[0], cut.Lead[1], cut.Lead[1], cut.Per, cut.Leading()},
 		},
 	})
 	if duplicate(err) {
@@ -221,6 +228,9 @@ func (s *Store) confirmed(tx *gorm.DB, actor wtp.Actor, c wtp.Change, number int
 	if c.RetryOf != 0 {
 		detail["retry_of"] = c.RetryOf
 	}
+	if c.Ramp != 0 {
+		detail["ramp"] = true
+	}
 	if c.Kind == wtp.BackupHost {
 		detail["before"], detail["after"] = raw(c.BackupBefore), raw(c.BackupAfter)
 	}
@@ -232,7 +242,7 @@ func (s *Store) confirmed(tx *gorm.DB, actor wtp.Actor, c wtp.Change, number int
 	return c, moveChange(tx, c.ID, []wtp.ChangeState{wtp.Planned}, c.State,
 		set{"number", c.Number}, set{"event_seq", c.EventSeq}, set{"reason", c.Reason}, set{"ticket", c.Ticket},
 		set{"confirmed_by", c.ConfirmedBy}, set{"confirmed_by_name", c.ConfirmedByName}, set{"confirmed_at", c.ConfirmedAt},
-		set{"confirmed_ip", c.ConfirmedIP}, set{"request_id", c.RequestID})
+		set{"confirmed_ip", c.ConfirmedIP}, set{"request_id", c.RequestID}, set{"ramp", c.Ramp})
 }
 
 // raw is JSON we made ourselves, as part of more JSON; null for "".

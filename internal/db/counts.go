@@ -16,6 +16,7 @@ import (
 type Counts struct {
 	Outcome   map[wtp.Outcome]int64
 	Confirmed int64 // accepted, and seen as wanted when read back
+	Otherwise int64 // accepted, and seen as something else when last read back
 	ByWhy     map[wtp.Why]int64
 }
 
@@ -55,19 +56,35 @@ type countCell struct {
 	Bucket    wtp.Bucket
 	Why       wtp.Why
 	Outcome   wtp.Outcome
-	Confirmed int64 // 1: seen as wanted
+	Confirmed int64 // one of the three below
 	N         int64
 }
 
+// What reading back showed of a target.
+const (
+	notSeen int64 = iota
+	seenAsWanted
+	seenOtherwise
+)
+
+// seenSQL is what reading back showed of a target (as t); seenAs says the same in Go.
+const seenSQL = "CASE t.seen WHEN '' THEN 0 WHEN t.wanted THEN 1 ELSE 2 END"
+
+func seenAs(seen, wanted string) int64 {
+	switch seen {
+	case "":
+		return notSeen
+	case wanted:
+		return seenAsWanted
+	}
+	return seenOtherwise
+}
+
 // cellSQL is the cell a target (as t) is counted in; cellOf says the same in Go.
-const cellSQL = "t.change_id, t.bucket, t.why, t.outcome, CASE WHEN t.seen = t.wanted THEN 1 ELSE 0 END AS confirmed"
+const cellSQL = "t.change_id, t.bucket, t.why, t.outcome, " + seenSQL + " AS confirmed"
 
 func cellOf(t wtp.Target) countCell {
-	c := countCell{ChangeID: t.ChangeID, Bucket: t.Bucket, Why: t.Why, Outcome: t.Outcome, N: 1}
-	if t.Confirmed() {
-		c.Confirmed = 1
-	}
-	return c
+	return countCell{ChangeID: t.ChangeID, Bucket: t.Bucket, Why: t.Why, Outcome: t.Outcome, Confirmed: seenAs(t.Seen, t.Wanted), N: 1}
 }
 
 // shiftCounts takes targets out of some cells and puts them into others.
@@ -114,8 +131,12 @@ func readCounts(g *gorm.DB, ids []int64) (map[int64]Counts, error) {
 		if cell.Why != "" {
 			c.ByWhy[cell.Why] += cell.N
 		}
-		if cell.Outcome == wtp.TargetAccepted && cell.Confirmed == 1 {
+		switch {
+		case cell.Outcome != wtp.TargetAccepted:
+		case cell.Confirmed == seenAsWanted:
 			c.Confirmed += cell.N
+		case cell.Confirmed == seenOtherwise:
+			c.Otherwise += cell.N
 		}
 		out[cell.ChangeID] = c
 	}

@@ -103,7 +103,7 @@ type targetMove struct {
 	where    string // narrows the targets further; "" for all
 	args     []any
 	join     *targetJoin
-	seen     *bool // sets holds "seen": is it what was wanted
+	seen     *int64 // sets holds "seen": what that says, see seenAs
 }
 
 // targetJoin gives a column of the moved targets values from a subquery.
@@ -143,10 +143,7 @@ func moveTargets(tx *gorm.DB, m targetMove) (int64, error) {
 		want += c.N
 		c.Outcome = m.to
 		if m.seen != nil {
-			c.Confirmed = 0
-			if *m.seen {
-				c.Confirmed = 1
-			}
+			c.Confirmed = *m.seen
 		}
 		after[i] = c
 	}

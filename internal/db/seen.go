@@ -35,8 +35,11 @@ func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, back
 		WHERE project_id = ? AND outcome IN ('accepted', 'unknown') AND seen <> wanted) ORDER BY id`+s.forUpdate(), project, project); err != nil {
 		return 0, fmt.Errorf("locking changes: %w", err)
 	}
-	cells, err := many[countCell](tx, `SELECT t.change_id, t.bucket, t.why, t.outcome, 0 AS confirmed, COUNT(*) AS n
-		FROM targets t, servers s WHERE`+from+` AND s.dynamic = t.wanted GROUP BY t.change_id, t.bucket, t.why, t.outcome`, args...)
+	cells, err := many[struct {
+		Cell    countCell `gorm:"embedded"`
+		Becomes int64
+	}](tx, "SELECT "+cellSQL+`, CASE s.dynamic WHEN t.wanted THEN 1 ELSE 2 END AS becomes, COUNT(*) AS n
+		FROM targets t, servers s WHERE`+from+` AND t.seen <> s.dynamic GROUP BY 1, 2, 3, 4, 5, 6`, args...)
 	if err != nil {
 		return 0, fmt.Errorf("noting what was seen: %w", err)
 	}
@@ -45,10 +48,12 @@ func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, back
 	}
 	var confirmed int64
 	for _, c := range cells {
-		confirmed += c.N
-		to := c
-		to.Confirmed = 1
-		if err := shiftCounts(tx, []countCell{c}, []countCell{to}); err != nil {
+		to := c.Cell
+		to.Confirmed = c.Becomes
+		if to.Confirmed == seenAsWanted {
+			confirmed += c.Cell.N
+		}
+		if err := shiftCounts(tx, []countCell{c.Cell}, []countCell{to}); err != nil {
 			return 0, err
 		}
 	}
@@ -80,7 +85,9 @@ func (s *Store) noteSeenBackups(tx *gorm.DB, project int64, startedAt wtp.Instan
 			return 0, fmt.Errorf("noting what was seen: %w", err)
 		}
 		to := cellOf(t)
-		confirmed += to.Confirmed
+		if to.Confirmed == seenAsWanted {
+			confirmed++
+		}
 		if err := shiftCounts(tx, []countCell{from}, []countCell{to}); err != nil {
 			return 0, err
 		}
@@ -97,7 +104,7 @@ func (s *Store) scheduleReadBacks(tx *gorm.DB, project int64, startedAt wtp.Inst
 		return fmt.Errorf("changes to read back: %w", err)
 	}
 	for _, c := range due {
-		unseen, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM change_counts WHERE change_id = ? AND outcome = 'accepted' AND confirmed = 0", c.ID)
+		unseen, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM change_counts WHERE change_id = ? AND outcome = 'accepted' AND confirmed <> 1", c.ID)
 		if err != nil {
 			return fmt.Errorf("counting targets: %w", err)
 		}

@@ -71,8 +71,11 @@ func (s *Store) settleTargets(tx *gorm.DB, b wtp.Batch, k settled, seqs []int64)
 		m.sets = append(m.sets, set{"decided_at", s.Now()})
 	}
 	if k.noted {
-		wanted := k.to == wtp.TargetAccepted
-		m.sets, m.seen = append(m.sets, set{"seen", k.seen}, set{"seen_at", s.Now()}), &wanted
+		as := seenAs(k.seen, "")
+		if k.to == wtp.TargetAccepted {
+			as = seenAsWanted
+		}
+		m.sets, m.seen = append(m.sets, set{"seen", k.seen}, set{"seen_at", s.Now()}), &as
 	}
 	if _, err := moveTargets(tx, m); err != nil {
 		return fmt.Errorf("settling batch %d: %w", b.No, err)

@@ -63,7 +63,7 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 		return err
 	}
 	if !c.Beside {
-		if err := s.migrate(ctx, w, path); err != nil {
+		if err := s.migrateSQLite(ctx, file, path); err != nil {
 			return err
 		}
 	}
@@ -80,6 +80,32 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 		return s.Ready(ctx)
 	}
 	return s.dropLeases(ctx)
+}
+
+// migrateSQLite migrates on a connection of its own, without foreign keys: a table
+// that others point at can be replaced only so. What they hold is checked after.
+func (s *Store) migrateSQLite(ctx context.Context, file, path string) (err error) {
+	g, err := gorm.Open(sqlite.Open(file+"?"+strings.Replace(sqliteWriter, "_foreign_keys=1", "_foreign_keys=0", 1)), s.gormConfig())
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", path, err)
+	}
+	d, err := handle(g)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	d.SetMaxOpenConns(1)
+	if err := s.migrate(ctx, d, path); err != nil {
+		return err
+	}
+	broken, err := many[struct{ Table, Parent string }](g.WithContext(ctx), "SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1")
+	if err != nil {
+		return fmt.Errorf("checking foreign keys: %w", err)
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%s: a row of %s points at a row of %s that isn't there", path, broken[0].Table, broken[0].Parent)
+	}
+	return nil
 }
 
 // lockFile makes sure that one process alone has the file: leases and budgets

@@ -59,9 +59,15 @@ type ChangeKind string
 
 // The kinds of change.
 const (
-	DynamicWTP ChangeKind = "dynamic_wtp"
-	BackupHost ChangeKind = "backup_server"
+	DynamicWTP    ChangeKind = "dynamic_wtp"    // turns dynamic WTP on or off
+	BackupHost    ChangeKind = "backup_server"  // adds or modifies a backup server
+	RemoteBackup  ChangeKind = "remote_backup"  // has servers use a backup server, or none
+	BackupRemoval ChangeKind = "backup_removal" // removes a backup server, after its servers were moved
+	TomcatDir     ChangeKind = "tomcat_dir"     // sets the Tomcat bin directory of a server
 )
+
+// Directed says whether a change of this kind has a direction.
+func (k ChangeKind) Directed() bool { return k == DynamicWTP || k == RemoteBackup }
 
 // ChangeState is where a change stands.
 type ChangeState string
@@ -88,7 +94,7 @@ type Change struct {
 	Number          int64 // within the project, given at confirmation; 0 while planned
 	EventSeq        int64 // of the event of its confirmation: the order across projects; 0 while planned
 	Kind            ChangeKind
-	Direction       Direction // "" for a backup server
+	Direction       Direction // "" for kinds that have none
 	State           ChangeState
 	Reason          string
 	Ticket          string
@@ -117,6 +123,7 @@ type Change struct {
 	UndoOf          int64   // number of the change of this project that it undoes; 0: none
 	RetryOf         int64   // number of the change of this project that it tries again, or goes on with; 0: none
 	TimerOf         int64   // the change whose timer this fires or, by a person, ends early; 0: none
+	Ramp            int64   // 1: begins with 1 server, then 10, then whole batches; each step is read back first
 	SetIn           int64   // number of the change whose timer made this by itself; 0: a person did
 }
 
@@ -335,6 +342,7 @@ type Batch struct {
 	ChangeID int64
 	No       int64 // from 1, in order of sending
 	Parent   int64 // the batch it was split from; 0: none
+	Step     int64 // begins when all of the steps before were read back as wanted; 0: waits for none
 	State    BatchState
 	Size     int64
 	Attempts int64   // sendings so far

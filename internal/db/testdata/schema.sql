@@ -28,7 +28,7 @@ CREATE TABLE batches (
   size INTEGER NOT NULL DEFAULT 0 CHECK (size BETWEEN 1 AND 200),
   attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   run_at INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0)) STRICT;
 
 CREATE UNIQUE INDEX batches_no ON batches (change_id, no);
 
@@ -71,24 +71,24 @@ CREATE INDEX calls_batch ON calls (batch_id) WHERE batch_id > 0;
 
 CREATE INDEX calls_change ON calls (change_id, id);
 
-CREATE TABLE change_counts (
+CREATE TABLE "change_counts" (
   change_id INTEGER NOT NULL DEFAULT 0 REFERENCES changes (id),
   bucket TEXT NOT NULL DEFAULT '',
   why TEXT NOT NULL DEFAULT '',
   outcome TEXT NOT NULL DEFAULT '',
-  confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed IN (0, 1)),
+  confirmed INTEGER NOT NULL DEFAULT 0 CHECK (confirmed IN (0, 1, 2)),
   n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0),
   PRIMARY KEY (change_id, bucket, why, outcome, confirmed)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE changes (
+CREATE TABLE "changes" (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uid TEXT NOT NULL DEFAULT '' CHECK (uid <> ''),
   project_id INTEGER NOT NULL DEFAULT 0 REFERENCES projects (id),
   number INTEGER NOT NULL DEFAULT 0 CHECK (number >= 0),
   event_seq INTEGER NOT NULL DEFAULT 0 CHECK (event_seq >= 0),
-  kind TEXT NOT NULL DEFAULT '' CHECK (kind IN ('dynamic_wtp', 'backup_server')),
-  direction TEXT NOT NULL DEFAULT '' CHECK ((kind = 'dynamic_wtp' AND direction IN ('enable', 'disable')) OR (kind = 'backup_server' AND direction = '')),
+  kind TEXT NOT NULL DEFAULT '',
+  direction TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL DEFAULT '' CHECK (state IN ('planned', 'dropped', 'queued', 'running', 'done', 'stopped')),
   reason TEXT NOT NULL DEFAULT '' CHECK (length(reason) <= 500),
   ticket TEXT NOT NULL DEFAULT '' CHECK (length(ticket) <= 100),
@@ -113,9 +113,16 @@ CREATE TABLE changes (
   target_count INTEGER NOT NULL DEFAULT 0 CHECK (target_count >= 0),
   to_send INTEGER NOT NULL DEFAULT 0 CHECK (to_send BETWEEN 0 AND target_count),
   backup_before TEXT NOT NULL DEFAULT '',
-  backup_after TEXT NOT NULL DEFAULT '', undo_of INTEGER NOT NULL DEFAULT 0 CHECK (undo_of >= 0), retry_of INTEGER NOT NULL DEFAULT 0 CHECK (retry_of >= 0), timer_of INTEGER NOT NULL DEFAULT 0, set_in INTEGER NOT NULL DEFAULT 0,
+  backup_after TEXT NOT NULL DEFAULT '',
+  undo_of INTEGER NOT NULL DEFAULT 0 CHECK (undo_of >= 0),
+  retry_of INTEGER NOT NULL DEFAULT 0 CHECK (retry_of >= 0),
+  timer_of INTEGER NOT NULL DEFAULT 0,
+  set_in INTEGER NOT NULL DEFAULT 0,
+  ramp INTEGER NOT NULL DEFAULT 0 CHECK (ramp IN (0, 1)),
   CHECK ((state IN ('planned', 'dropped')) = (number = 0)),
-  CHECK ((number = 0) = (event_seq = 0))
+  CHECK ((number = 0) = (event_seq = 0)),
+  CONSTRAINT changes_kind CHECK (kind IN ('dynamic_wtp', 'backup_server', 'remote_backup', 'backup_removal', 'tomcat_dir')),
+  CONSTRAINT changes_direction CHECK ((direction IN ('enable', 'disable')) = (kind IN ('dynamic_wtp', 'remote_backup')) AND direction IN ('', 'enable', 'disable'))
 ) STRICT;
 
 CREATE UNIQUE INDEX changes_number ON changes (project_id, number) WHERE number > 0;
@@ -393,11 +400,11 @@ CREATE INDEX sign_in_failures_at ON sign_in_failures (at);
 
 CREATE INDEX sign_in_failures_key ON sign_in_failures (key, at);
 
-CREATE TABLE targets (
+CREATE TABLE "targets" (
   change_id INTEGER NOT NULL DEFAULT 0,
   seq INTEGER NOT NULL DEFAULT 0 CHECK (seq > 0),
   project_id INTEGER NOT NULL DEFAULT 0,
-  kind TEXT NOT NULL DEFAULT '' CHECK (kind IN ('dynamic_wtp', 'backup_server')),
+  kind TEXT NOT NULL DEFAULT '',
   host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
   name TEXT NOT NULL DEFAULT '',
   private_ip TEXT NOT NULL DEFAULT '',
@@ -415,7 +422,8 @@ CREATE TABLE targets (
   seen TEXT NOT NULL DEFAULT '',
   seen_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (change_id, seq),
-  CHECK (outcome IN ('planned', 'skipped') OR bucket IN ('will_change', 'needs_restart', 'risky'))
+  CHECK (outcome IN ('planned', 'skipped') OR bucket IN ('will_change', 'needs_restart', 'risky')),
+  CONSTRAINT targets_kind CHECK (kind IN ('dynamic_wtp', 'backup_server', 'remote_backup', 'tomcat_dir'))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX targets_batch ON targets (batch_id) WHERE batch_id > 0;
