@@ -13,11 +13,11 @@ import (
 // firstLook is how long HSS gets to show what it has just accepted.
 const firstLook = 3 * time.Second
 
-// follow reads a saved backup server until HSS shows the new configuration with a
+// followBackup reads a saved backup server until HSS shows the new configuration with a
 // status that is an end (running, start failed), and puts each reading into the
 // inventory. HSS asks for no more than a reading every 15 to 20 seconds (hss-api
 // section 6). After FollowFor the inventory's own readings go on alone.
-func (w *work) follow(ctx context.Context) error {
+func (w *work) followBackup(ctx context.Context, saved wtp.BackupConfig) error {
 	targets, err := w.Store.Targets(ctx, db.TargetQuery{ChangeID: w.change.ID, Outcome: wtp.TargetAccepted, Limit: 1})
 	if err != nil || len(targets) == 0 {
 		return err
@@ -29,7 +29,7 @@ func (w *work) follow(ctx context.Context) error {
 			return err
 		}
 		wait = cmp.Or(w.FollowEvery, DefaultFollowEvery)
-		done, err := w.readStatus(ctx)
+		done, err := w.readStatus(ctx, saved)
 		if done || err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (w *work) follow(ctx context.Context) error {
 
 // readStatus reads once. A reading that fails is no error of the change's: its call
 // was accepted.
-func (w *work) readStatus(ctx context.Context) (done bool, err error) {
+func (w *work) readStatus(ctx context.Context, saved wtp.BackupConfig) (done bool, err error) {
 	reading, err := w.reading(ctx)
 	if err == nil {
 		started := wtp.At(w.now())
@@ -49,7 +49,7 @@ func (w *work) readStatus(ctx context.Context) (done bool, err error) {
 				return false, err
 			}
 			for _, b := range backups {
-				if b.HostID == w.config.HostID && connect.SameConfig(b, w.config) && (b.Status == wtp.BackupRunning || b.Status == wtp.BackupFailed) {
+				if b.HostID == saved.HostID && connect.SameConfig(b, saved) && (b.Status == wtp.BackupRunning || b.Status == wtp.BackupFailed) {
 					return true, nil
 				}
 			}

@@ -3,12 +3,10 @@ package apply
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 
@@ -29,7 +27,6 @@ type work struct {
 	owner   string // of this claim's lease
 	change  wtp.Change
 	project wtp.Project
-	config  wtp.BackupConfig // of a backup server's change
 	log     *slog.Logger
 	unknown bool // this version doesn't know how to carry it out
 	stale   bool // confirmed too long ago to be begun or gone on with
@@ -54,14 +51,6 @@ func (w *work) run(ctx context.Context) error {
 	var err error
 	if w.project, err = w.Store.ProjectByID(ctx, w.change.ProjectID); err != nil {
 		return w.ended(ctx, err)
-	}
-	switch w.change.Kind {
-	case wtp.DynamicWTP:
-		w.unknown = w.change.Direction.Wanted() == ""
-	case wtp.BackupHost:
-		w.unknown = json.Unmarshal([]byte(w.change.BackupAfter), &w.config) != nil
-	default:
-		w.unknown = true
 	}
 	w.stale = w.now().Sub(w.change.ConfirmedAt.Time()) > cmp.Or(w.ResumeWithin, DefaultResumeWithin)
 	for ctx.Err() == nil {
@@ -112,6 +101,8 @@ func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) erro
 	} else if paused.On() {
 		return w.pause(ctx, look)
 	}
+	how := kindOf(w.change, targets[0].Kind)
+	w.unknown = how == nil
 	switch why, err := w.mayNot(ctx); {
 	case err != nil:
 		return err
@@ -129,7 +120,8 @@ func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) erro
 	if err != nil {
 		return err
 	}
-	call := w.callOf(targets)
+	call := how.call(targets)
+	call.Path = "/v5/" + w.project.HSSProjectID + call.Path
 	// The budget comes before the mark: what waits for it can still be stopped,
 	// and a process that dies meanwhile leaves nothing unclear.
 	wait, err := w.Connect.Take(ctx, cred.ID, call.Operation)
@@ -157,7 +149,7 @@ func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) erro
 
 	calling, done := w.graceful(ctx)
 	defer done()
-	meta, err := w.write(connect.Prepaid(calling, call.Operation), client, targets)
+	meta, err := how.write(connect.Prepaid(calling, call.Operation), client, targets)
 	up = w.Connect.Heard(ctx, cred.ID, err)
 	fill(&call, meta, up)
 	call.EndedAt = wtp.At(w.now())
@@ -274,24 +266,17 @@ func hopeless(up *wtp.Upstream) bool {
 	return false
 }
 
-// seen is what HSS shows of the targets, in the words of Target.Wanted; "" for a
-// backup server that isn't there. A server HSS doesn't list is left out.
+// seen is what HSS shows of the targets of a batch; see kind.
 func (w *work) seen(ctx context.Context, targets []wtp.Target) (map[string]string, error) {
+	how := kindOf(w.change, targets[0].Kind)
+	if how == nil {
+		return nil, fmt.Errorf("a change of kind %q can't be read back by this version", w.change.Kind)
+	}
 	reading, err := w.reading(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if w.change.Kind == wtp.BackupHost {
-		backups, err := reading.Backups(ctx)
-		seen := map[string]string{w.config.HostID: ""}
-		for _, b := range backups {
-			if b.HostID == w.config.HostID {
-				seen[b.HostID] = db.ConfigJSON(b.Config())
-			}
-		}
-		return seen, err
-	}
-	return reading.States(ctx, hostIDs(targets))
+	return how.seen(ctx, reading, targets)
 }
 
 // reading reads for this change: each call is written down as one of it.
@@ -362,8 +347,8 @@ func (w *work) stop(ctx context.Context, why string) error {
 
 // finish ends a change of which nothing is open.
 func (w *work) finish(ctx context.Context) error {
-	if w.change.Kind == wtp.BackupHost {
-		if err := w.follow(ctx); err != nil || ctx.Err() != nil {
+	if how := kindOf(w.change, w.change.Kind); how != nil {
+		if err := how.follow(ctx, w); err != nil || ctx.Err() != nil {
 			return w.ended(ctx, err)
 		}
 	}
@@ -405,42 +390,6 @@ func (w *work) graceful(ctx context.Context) (context.Context, context.CancelFun
 		context.AfterFunc(calling, func() { t.Stop() })
 	})
 	return calling, func() { unhook(); cancel() }
-}
-
-// callOf is the call for a batch as it is written down before it is made.
-func (w *work) callOf(targets []wtp.Target) wtp.Call {
-	path := "/v5/" + w.project.HSSProjectID
-	if w.change.Kind == wtp.BackupHost {
-		return wtp.Call{Operation: hss.OpUpdateBackupHostInfo, Method: http.MethodPut, Path: path + "/wtp/backup-hosts", Hosts: 1}
-	}
-	return wtp.Call{Operation: hss.OpSetRaspSwitch, Method: http.MethodPost, Path: path + "/webtamper/rasp/status", Hosts: int64(len(targets))}
-}
-
-// write makes the one call of a batch. A kind or direction that it doesn't know is
-// an error before anything is sent, never a default.
-func (w *work) write(ctx context.Context, client *hss.Client, targets []wtp.Target) (hss.Meta, error) {
-	switch w.change.Kind {
-	case wtp.BackupHost:
-		return client.UpdateBackupHostInfo(ctx, hss.BackupHost{HostID: w.config.HostID, IP: w.config.IP, Port: int(w.config.Port), Dir: w.config.Dir})
-	case wtp.DynamicWTP:
-		var on hss.Switch // its zero value is refused by the client
-		switch w.change.Direction {
-		case wtp.Enable:
-			on = hss.SwitchOn
-		case wtp.Disable:
-			on = hss.SwitchOff
-		}
-		return client.SetRaspSwitch(ctx, hostIDs(targets), on)
-	}
-	return hss.Meta{}, fmt.Errorf("a change of kind %q can't be carried out by this version", w.change.Kind)
-}
-
-func hostIDs(targets []wtp.Target) []string {
-	ids := make([]string, len(targets))
-	for i, t := range targets {
-		ids[i] = t.HostID
-	}
-	return ids
 }
 
 // fill notes an answer on the row of its call.
