@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,6 +26,8 @@ type browser struct {
 	mu      sync.Mutex
 	said    []string // console messages, uncaught errors, CSP violations
 	shotDir string
+
+	scriptless bool // JavaScript is off: a page is followed by loading it again
 }
 
 func newBrowser(t *testing.T) *browser {
@@ -141,6 +144,22 @@ func (b *browser) fill(css, text string) {
 	b.do(chromedp.SendKeys(chromedp.CSS(css), text))
 }
 
+// paste puts text into a field at once.
+func (b *browser) paste(css, text string) {
+	b.t.Helper()
+	quoted, err := json.Marshal(text)
+	b.must(err)
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = %s`, css, quoted)))
+}
+
+// withoutScripts turns JavaScript off for the tab's next pages.
+func (b *browser) withoutScripts() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	b.must(err)
+	b.scriptless = true
+}
+
 func (b *browser) text(css string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
@@ -171,6 +190,9 @@ func (b *browser) waitFor(css, part string, most time.Duration) {
 		last = eval[string](b, fmt.Sprintf(`(document.querySelector(%q)||{innerText:"(no such element)"}).innerText`, css))
 		if strings.Contains(strings.Join(strings.Fields(last), " "), part) {
 			return
+		}
+		if b.scriptless {
+			b.do(chromedp.Reload())
 		}
 		<-time.After(50 * time.Millisecond)
 	}
