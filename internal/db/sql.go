@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"reflect"
 	"strings"
 
 	"gorm.io/gorm"
@@ -117,9 +117,12 @@ func clean(s string, limit int) string {
 	return s
 }
 
-// insertRows inserts n rows, 500 a statement, and adds suffix (an ON CONFLICT
-// clause) to each statement.
+// insertRows inserts n rows, many a statement, and adds suffix (an ON CONFLICT
+// clause) to each statement. Values are strings and whole numbers.
 func (s *Store) insertRows(ctx context.Context, tx *gorm.DB, table string, columns []string, n int, row func(i int) []any, suffix string) error {
+	if s.postgres {
+		return s.insertArrays(ctx, tx, table, columns, n, row, suffix)
+	}
 	const per = 500
 	var stmt *sql.Stmt
 	defer func() {
@@ -135,8 +138,10 @@ func (s *Store) insertRows(ctx context.Context, tx *gorm.DB, table string, colum
 			if stmt != nil {
 				_ = stmt.Close()
 			}
+			values := "(?" + strings.Repeat(",?", len(columns)-1) + ")"
 			var err error
-			if stmt, err = tx.Statement.ConnPool.PrepareContext(ctx, s.insertSQL(table, columns, rows)+suffix); err != nil {
+			if stmt, err = tx.Statement.ConnPool.PrepareContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES %s", table, strings.Join(columns, ", "),
+				values+strings.Repeat(","+values, rows-1)+suffix)); err != nil {
 				return fmt.Errorf("preparing rows for %s: %w", table, s.translate(err))
 			}
 			have = rows
@@ -153,30 +158,39 @@ func (s *Store) insertRows(ctx context.Context, tx *gorm.DB, table string, colum
 	return nil
 }
 
-func (s *Store) insertSQL(table string, columns []string, rows int) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "INSERT INTO %s (%s) VALUES ", table, strings.Join(columns, ", "))
-	p := 0
-	for r := range rows {
-		if r > 0 {
-			b.WriteByte(',')
+// insertArrays is insertRows for PostgreSQL. An array a column: thousands of
+// parameters would be planned anew at each statement.
+func (s *Store) insertArrays(ctx context.Context, tx *gorm.DB, table string, columns []string, n int, row func(i int) []any, suffix string) error {
+	const per = 5000
+	for at := 0; at < n; at += per {
+		rows := min(per, n-at)
+		texts, numbers := make([][]string, len(columns)), make([][]int64, len(columns))
+		for i := range rows {
+			for c, v := range row(at + i) {
+				switch v := reflect.ValueOf(v); {
+				case v.Kind() == reflect.String:
+					texts[c] = append(texts[c], v.String())
+				case v.CanInt():
+					numbers[c] = append(numbers[c], v.Int())
+				default:
+					return fmt.Errorf("inserting rows into %s: column %s can't hold a %s", table, columns[c], v.Kind())
+				}
+			}
 		}
-		b.WriteByte('(')
+		args, places := make([]any, len(columns)), make([]string, len(columns))
 		for c := range columns {
-			if c > 0 {
-				b.WriteByte(',')
-			}
-			if s.postgres {
-				p++
-				b.WriteByte('$')
-				b.WriteString(strconv.Itoa(p))
+			if texts[c] != nil {
+				args[c], places[c] = texts[c], fmt.Sprintf("$%d::text[]", c+1)
 			} else {
-				b.WriteByte('?')
+				args[c], places[c] = numbers[c], fmt.Sprintf("$%d::bigint[]", c+1)
 			}
 		}
-		b.WriteByte(')')
+		query := fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)", table, strings.Join(columns, ", "), strings.Join(places, ", "))
+		if _, err := tx.Statement.ConnPool.ExecContext(ctx, query+suffix, args...); err != nil {
+			return fmt.Errorf("inserting rows into %s: %w", table, s.translate(err))
+		}
 	}
-	return b.String()
+	return nil
 }
 
 // translate does for statements sent past GORM what TranslateError does.
