@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,7 +55,9 @@ type Store struct {
 	log      *slog.Logger
 	leaseFor time.Duration
 	postgres bool
-	lock     *os.File // the SQLite file's lock
+	lock     *os.File    // the SQLite file's lock
+	dir      string      // of the SQLite file
+	full     atomic.Bool // the last write met a full disk
 
 	migrations fs.FS // numbered SQL for the database at hand
 }
@@ -133,8 +136,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error
 }
 
-// Ready says whether work can be done: the database answers and its schema is
-// this version's.
+// Ready says whether work can be done: the database answers, its schema is this
+// version's, and its disk is not full (ErrDiskFull).
 func (s *Store) Ready(ctx context.Context) error {
 	var v int64
 	if err := s.read.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version").Scan(&v).Error; err != nil {
@@ -147,7 +150,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if want := p.newest(); v != want {
 		return fmt.Errorf("the schema has version %d, this wtp-console needs %d", v, want)
 	}
-	return nil
+	return s.writable(ctx)
 }
 
 // Dialect is "sqlite" or "postgres".
@@ -174,7 +177,7 @@ func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 		if try < 4 && errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001") {
 			continue
 		}
-		return err
+		return s.noteFull(err)
 	}
 }
 

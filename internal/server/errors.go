@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"wtp-console/internal/db"
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
 )
@@ -154,6 +155,9 @@ func (r *request) describe(p views.Page, err error) views.ErrorView {
 
 func (r *request) describeRequest(p views.Page, err error) views.ErrorView {
 	switch {
+	case errors.Is(err, db.ErrDiskFull):
+		return views.ErrorView{Status: http.StatusInsufficientStorage, Icon: "alert-triangle", Title: p.T("The disk is full"),
+			Text: p.T("The console cannot write to its database. Nothing was changed and nothing was sent to HSS. Make room on its disk, then try again. Changes that are under way wait, and go on by themselves.")}
 	case errors.Is(err, errMethod):
 		return views.ErrorView{Status: http.StatusMethodNotAllowed, Icon: "ban", Title: p.T("That does not work here"),
 			Text: p.T("The address exists, but not for this kind of request.")}

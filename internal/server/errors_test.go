@@ -56,6 +56,7 @@ func TestErrorsHaveOneStatusEach(t *testing.T) {
 		{bad, 422, "Enter a port"},
 		{&wtp.Upstream{Text: wtp.Say("The agent is offline. Try again when it is online."), Code: "HSS.0216", Message: "agent offline", RequestID: "r-1"}, 502, "HSS.0216"},
 		{busy{wait: time.Minute}, 429, "Too many tries"},
+		{fmt.Errorf("confirming: %w", db.ErrDiskFull), 507, "nothing was sent to HSS"},
 		{errTooLarge, 413, "1 MiB"},
 		{errors.New("boom"), 500, "Something went wrong"},
 	} {

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
 	"net/http"
+
+	"wtp-console/internal/db"
 )
 
 // showAlive says that the process answers, and nothing else about it.
@@ -10,10 +13,15 @@ func (s *Server) showAlive(r *request) error {
 	return nil
 }
 
-// showReady says whether the database answers and its schema is this binary's.
+// showReady says whether the database answers, can be written, and its schema is
+// this binary's.
 func (s *Server) showReady(r *request) error {
 	if err := s.Store.Ready(r.ctx()); err != nil {
 		traceOf(r.ctx()).err = err
+		if errors.Is(err, db.ErrDiskFull) {
+			r.String(http.StatusServiceUnavailable, "not ready: the disk is full\n")
+			return nil
+		}
 		r.String(http.StatusServiceUnavailable, "not ready\n")
 		return nil
 	}

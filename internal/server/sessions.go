@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/sessions"
 
 	"wtp-console/internal/auth"
+	"wtp-console/internal/db"
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
 )
@@ -95,7 +96,11 @@ func (r *request) identify() error {
 	if r.route.poll {
 		return nil
 	}
-	return r.s.Store.TouchSession(r.ctx(), r.session.TokenHash)
+	err = r.s.Store.TouchSession(r.ctx(), r.session.TokenHash)
+	if errors.Is(err, db.ErrDiskFull) {
+		return nil // looking must go on
+	}
+	return err
 }
 
 // begin signs u in with a new token and ends the session that the browser had,
