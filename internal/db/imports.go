@@ -17,8 +17,11 @@ import (
 const (
 	// importsFor is how long a pasted list is kept.
 	importsFor = 24 * time.Hour
-	// importsEach is how many pasted lists of one person are kept at most.
+	// importsEach is how many pasted lists of one person are kept. Removing one of
+	// 100,000 entries takes as long as storing one, so it is done when tidying; a
+	// person who pastes importsMost before that waits for it.
 	importsEach = 20
+	importsMost = 60
 	// MaxCandidates is how many servers are offered for an ambiguous entry.
 	MaxCandidates = 20
 )
@@ -40,8 +43,13 @@ func (s *Store) StoreImport(ctx context.Context, userID, projectID int64, entrie
 		return wtp.Import{}, invalid("list", "There is nothing in the list.")
 	}
 	start := time.Now() // not the store's clock: this is a stopwatch
+	// Before the transaction: nobody who writes shall wait for it.
+	found, err := s.matchImport(ctx, projectID, entries)
+	if err != nil {
+		return wtp.Import{}, err
+	}
 	var imp wtp.Import
-	err := s.tx(ctx, func(tx *gorm.DB) error {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
 		if _, err := s.lockProject(tx, projectID); err != nil {
 			return err
 		}
@@ -52,11 +60,7 @@ func (s *Store) StoreImport(ctx context.Context, userID, projectID int64, entrie
 		if err := tx.Create(&imp).Error; err != nil {
 			return fmt.Errorf("storing a list: %w", err)
 		}
-		lines, err := s.matchImport(ctx, tx, imp, entries)
-		if err != nil {
-			return err
-		}
-		if err := s.insertLines(ctx, tx, lines); err != nil {
+		if err := s.insertLines(ctx, tx, imp.ID, found); err != nil {
 			return err
 		}
 		if err := countImport(tx, imp.ID); err != nil {
@@ -73,50 +77,99 @@ func (s *Store) StoreImport(ctx context.Context, userID, projectID int64, entrie
 
 // meaning is what a text of a list stands for in the inventory.
 type meaning struct {
-	n      int64      // servers
-	server wtp.Server // one of them
+	n            int64 // servers
+	hostID, name string
+	why          wtp.Why // the one server can't be switched
+	able         bool
 }
 
-func (m *meaning) add(v wtp.Server) {
+// listed is what matchImport needs of a server.
+type listed struct{ hostID, name, nameKey, privateIP, publicIP, class string }
+
+// means notes that a text may stand for this server. able is its class.
+func (m *meaning) means(v *listed, able ableClass) {
 	if m.n++; m.n == 1 {
-		m.server = v
+		m.hostID, m.name, m.why, m.able = v.hostID, v.name, able.why, able.able
 	}
+}
+
+// ableClass says whether the servers of a class can be switched.
+type ableClass struct {
+	why  wtp.Why
+	able bool
 }
 
 // matchImport goes through the inventory once and keeps only what the list asks
 // for: the time is linear in servers and entries, and the memory in entries,
 // whatever is pasted and however many servers share a name.
-func (s *Store) matchImport(ctx context.Context, tx *gorm.DB, imp wtp.Import, entries []wtp.ImportEntry) ([]wtp.ImportLine, error) {
+func (s *Store) matchImport(ctx context.Context, project int64, entries []wtp.ImportEntry) ([]wtp.ImportLine, error) {
 	byID, byKey := make(map[string]*meaning, len(entries)), make(map[string]*meaning, len(entries))
-	for _, e := range entries {
+	meanings := make([]meaning, 2*len(entries))
+	for i, e := range entries {
 		if !e.Unreadable {
-			byID[e.Text] = &meaning{}
-			byKey[strings.ToLower(e.Text)] = &meaning{}
+			byID[e.Text], byKey[strings.ToLower(e.Text)] = &meanings[2*i], &meanings[2*i+1]
 		}
 	}
-	if err := scanServers(ctx, tx, imp.ProjectID, func(v *wtp.Server) {
-		if m := byID[v.HostID]; m != nil {
-			m.add(*v)
+	classes := map[string]ableClass{}
+	if err := s.scanListed(ctx, project, func(v *listed) {
+		able, known := classes[v.class]
+		if !known {
+			able = classOfServer(v.class)
+			classes[v.class] = able
 		}
-		keys := [...]string{v.NameKey, strings.ToLower(v.PrivateIP), strings.ToLower(v.PublicIP)}
+		if m := byID[v.hostID]; m != nil {
+			m.means(v, able)
+		}
+		keys := [...]string{v.nameKey, strings.ToLower(v.privateIP), strings.ToLower(v.publicIP)}
 		for i, key := range keys {
 			if m := byKey[key]; m != nil && !slices.Contains(keys[:i], key) { // a server counts once
-				m.add(*v)
+				m.means(v, able)
 			}
 		}
 	}); err != nil {
 		return nil, fmt.Errorf("reading servers: %w", err)
 	}
-	return judgeEntries(imp.ID, entries, byID, byKey), nil
+	return judgeEntries(entries, byID, byKey), nil
+}
+
+// classSep stands between the parts of a server's class; no status has it.
+const classSep = "\x1f"
+
+// scanListed walks the servers of a project. What decides whether a server can be
+// switched comes as one column, its class: a column costs as much as a row's
+// look-up in the list. The one struct is used again for each row.
+func (s *Store) scanListed(ctx context.Context, project int64, row func(*listed)) (err error) {
+	rows, err := s.reader(ctx).Raw(`SELECT host_id, name, name_key, private_ip, public_ip, os || ? || dynamic || ? || agent_status || ? || protect_status || ? || asset_value
+		FROM servers WHERE project_id = ?`, classSep, classSep, classSep, classSep, project).Rows()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var v listed
+	for rows.Next() {
+		if err := rows.Scan(&v.hostID, &v.name, &v.nameKey, &v.privateIP, &v.publicIP, &v.class); err != nil {
+			return err
+		}
+		row(&v)
+	}
+	return rows.Err()
+}
+
+// classOfServer says of a class as scanListed gives it whether its servers can be
+// switched. Attacks, which it lacks, never decide that.
+func classOfServer(class string) ableClass {
+	parts := append(strings.Split(class, classSep), "", "", "", "", "")
+	why, able := wtp.Switchable(wtp.Server{OS: parts[0], Dynamic: parts[1], AgentStatus: parts[2], ProtectStatus: parts[3], AssetValue: parts[4]})
+	return ableClass{why, able}
 }
 
 // judgeEntries gives each entry its one result.
-func judgeEntries(importID int64, entries []wtp.ImportEntry, byID, byKey map[string]*meaning) []wtp.ImportLine {
+func judgeEntries(entries []wtp.ImportEntry, byID, byKey map[string]*meaning) []wtp.ImportLine {
 	lines := make([]wtp.ImportLine, len(entries))
 	texts, hosts := make(map[string]int64, len(entries)), make(map[string]int64, len(entries))
 	for i, e := range entries {
 		l := &lines[i]
-		*l = wtp.ImportLine{ImportID: importID, Seq: int64(i) + 1, Line: e.Line, Text: clean(e.Text, wtp.MaxImportText), Result: wtp.ImportUnknown}
+		*l = wtp.ImportLine{Seq: int64(i) + 1, Line: e.Line, Text: clean(e.Text, wtp.MaxImportText), Result: wtp.ImportUnknown}
 		if e.Unreadable {
 			l.Result = wtp.ImportUnreadable
 			continue
@@ -130,7 +183,7 @@ func judgeEntries(importID int64, entries []wtp.ImportEntry, byID, byKey map[str
 			texts[e.Text] = e.Line
 		}
 		if l.Candidates = m.n; m.n == 1 {
-			l.HostID, l.Name = m.server.HostID, m.server.Name
+			l.HostID, l.Name = m.hostID, m.name
 			if line, taken := hosts[l.HostID]; taken {
 				first, again = line, true
 			}
@@ -142,19 +195,18 @@ func judgeEntries(importID int64, entries []wtp.ImportEntry, byID, byKey map[str
 			l.Result = wtp.ImportAmbiguous
 		case m.n == 1:
 			hosts[l.HostID] = e.Line
-			l.Result = wtp.ImportFound
-			if why, able := wtp.Switchable(m.server); !able {
-				l.Result, l.Why = wtp.ImportCannot, why
+			if l.Result = wtp.ImportFound; !m.able {
+				l.Result, l.Why = wtp.ImportCannot, m.why
 			}
 		}
 	}
 	return lines
 }
 
-func (s *Store) insertLines(ctx context.Context, tx *gorm.DB, lines []wtp.ImportLine) error {
+func (s *Store) insertLines(ctx context.Context, tx *gorm.DB, id int64, lines []wtp.ImportLine) error {
 	return s.insertRows(ctx, tx, "import_lines", []string{"import_id", "seq", "line", "text", "result", "host_id", "name", "why", "candidates", "duplicate_of"}, len(lines), func(i int) []any {
-		l := lines[i]
-		return []any{l.ImportID, l.Seq, l.Line, l.Text, string(l.Result), l.HostID, l.Name, string(l.Why), l.Candidates, l.DuplicateOf}
+		l := &lines[i]
+		return []any{id, l.Seq, l.Line, l.Text, string(l.Result), l.HostID, l.Name, string(l.Why), l.Candidates, l.DuplicateOf}
 	}, "")
 }
 
@@ -321,7 +373,7 @@ func (s *Store) lockImport(tx *gorm.DB, userID, projectID int64, uid string) (wt
 
 // dropOldImports makes room for one more list of a person.
 func dropOldImports(tx *gorm.DB, userID int64) error {
-	ids, err := many[int64](tx, "SELECT id FROM imports WHERE user_id = ? ORDER BY id DESC LIMIT 1000 OFFSET ?", userID, importsEach-1)
+	ids, err := many[int64](tx, "SELECT id FROM imports WHERE user_id = ? ORDER BY id DESC LIMIT 1000 OFFSET ?", userID, importsMost-1)
 	if err != nil {
 		return fmt.Errorf("reading lists: %w", err)
 	}
@@ -340,20 +392,18 @@ func deleteImports(tx *gorm.DB, ids []int64) error {
 	return nil
 }
 
-// tidyImports removes the lists that are older than a day, one a transaction.
+// tidyImports removes the lists that are older than a day, and those of a person
+// beyond importsEach, one a transaction.
 func (s *Store) tidyImports(ctx context.Context) error {
-	for {
-		var ids []int64
-		if err := s.tx(ctx, func(tx *gorm.DB) (err error) {
-			if ids, err = many[int64](tx, "SELECT id FROM imports WHERE created_at < ? ORDER BY id LIMIT 1"+s.skipLocked(), s.Now().Add(-importsFor)); err != nil {
-				return err
-			}
-			return deleteImports(tx, ids)
-		}); err != nil {
-			return fmt.Errorf("removing old lists: %w", err)
-		}
-		if len(ids) == 0 {
-			return nil
+	old, err := many[int64](s.reader(ctx), `SELECT id FROM (SELECT id, created_at, row_number() OVER (PARTITION BY user_id ORDER BY id DESC) AS place FROM imports) i
+		WHERE created_at < ? OR place > ? ORDER BY id`, s.Now().Add(-importsFor), importsEach)
+	for _, id := range old {
+		if err == nil {
+			err = s.tx(ctx, func(tx *gorm.DB) error { return deleteImports(tx, []int64{id}) })
 		}
 	}
+	if err != nil {
+		return fmt.Errorf("removing old lists: %w", err)
+	}
+	return nil
 }
