@@ -40,6 +40,11 @@ race: ## run all tests under the race detector (slow)
 	@build/prepare
 	go test -tags $(TAGS) -race -timeout 30m $(TESTFLAGS) ./...
 
+.PHONY: torture
+torture: ## kill the console 200 times in the middle of bulk changes, and one of two replicas 50 times
+	@build/prepare
+	WTP_TORTURE_KILLS=200 WTP_TORTURE_KILLS_POSTGRES=50 go test -tags $(TAGS) -count=1 -timeout 60m -v -run '^TestTorture' $(TESTFLAGS) ./internal/e2e
+
 .PHONY: bench
 bench: ## run the benchmarks; BENCH=name picks some
 	go test -tags $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem ./...

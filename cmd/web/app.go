@@ -42,7 +42,7 @@ func open(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", c.KeyFile, err)
 	}
-	store, err := db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log})
+	store, err := db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log, LeaseFor: c.Lease})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	LogLevel        string        `help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"WTP_CONSOLE_LOG_LEVEL"`
 	LogFormat       string        `help:"json or text." default:"json" enum:"json,text" env:"WTP_CONSOLE_LOG_FORMAT"`
 	ReadEvery       time.Duration `help:"How old the inventory may get before HSS is read again." default:"15m" env:"WTP_CONSOLE_READ_EVERY"`
+	Lease           time.Duration `help:"How long a replica may be silent before another takes its changes over (PostgreSQL)." default:"30s" env:"WTP_CONSOLE_LEASE"`
 }
 
 // Listen is where and how the console answers.
@@ -89,6 +90,9 @@ func (c *Config) prepare() error {
 	}
 	if c.ReadEvery < time.Minute {
 		faults = append(faults, fmt.Errorf("WTP_CONSOLE_READ_EVERY: %s is below 1m; HSS allows 5 calls a minute", c.ReadEvery))
+	}
+	if c.Lease != 0 && c.Lease < time.Second {
+		faults = append(faults, fmt.Errorf("WTP_CONSOLE_LEASE: %s is below 1s", c.Lease))
 	}
 	if c.KeyFile == "" {
 		c.KeyFile = filepath.Join(c.DataDir, "keys")

@@ -70,6 +70,19 @@ type process struct {
 
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	p := spawn(t, env, args...)
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("%s\nstdout:\n%s\nstderr:\n%s", args, p.stdout(), tail(p.log(), 6000))
+		}
+	})
+	return p
+}
+
+// spawn is start for who ends the process.
+func spawn(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	path, err := binary()
 	require.NoError(t, err)
 	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
@@ -87,12 +100,6 @@ func start(t *testing.T, env []string, args ...string) *process {
 		_ = p.cmd.Wait()
 		close(p.done)
 	}()
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("%s %s\nstdout:\n%s\nstderr:\n%s", path, args, p.stdout(), tail(p.log(), 6000))
-		}
-	})
 	return p
 }
 
