@@ -275,6 +275,15 @@ func scanServers(ctx context.Context, tx *gorm.DB, project int64, row func(*wtp.
 	return rows.Err()
 }
 
+// EachServer walks the servers of a project by host ID, in one reading of the
+// database. ReadAt is not filled in: it is the project's.
+func (s *Store) EachServer(ctx context.Context, projectID int64, each func(wtp.Server)) error {
+	if err := scanServers(ctx, s.reader(ctx), projectID, func(v *wtp.Server) { each(*v) }); err != nil {
+		return fmt.Errorf("reading servers: %w", err)
+	}
+	return nil
+}
+
 // saveBackups replaces the backup servers (HSS allows few) and counts those
 // that don't run.
 func (s *Store) saveBackups(ctx context.Context, tx *gorm.DB, project int64, backups []wtp.BackupServer) (trouble int64, err error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"wtp-console/internal/connect"
-	"wtp-console/internal/db"
 	"wtp-console/internal/hss"
 	"wtp-console/internal/wtp"
 )
@@ -132,20 +131,7 @@ func (r *Reader) exported(ctx context.Context, reading *connect.Reading, first [
 // known is the present inventory by host ID.
 func (r *Reader) known(ctx context.Context, p wtp.Project) (map[string]wtp.Server, error) {
 	known := make(map[string]wtp.Server, p.ServerCount)
-	q := db.ServerQuery{ProjectIDs: []int64{p.ID}, Limit: 500}
-	for {
-		page, err := r.Store.Servers(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range page.Servers {
-			known[s.HostID] = s
-		}
-		if page.Next == "" || len(page.Servers) == 0 {
-			return known, nil
-		}
-		q.After = page.Next
-	}
+	return known, r.Store.EachServer(ctx, p.ID, func(s wtp.Server) { known[s.HostID] = s })
 }
 
 // listDue says whether the whole list is to be read. After a start it is: when it

@@ -19,7 +19,7 @@ import (
 )
 
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	clock   *dbtest.Clock
 	store   *db.Store
 	sim     *hsstest.Simulator
@@ -36,7 +36,7 @@ func (g *rig) RoundTrip(r *http.Request) (*http.Response, error) {
 	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 }
 
-func newRig(t *testing.T, clock *dbtest.Clock, store *db.Store, config hsstest.Config) *rig {
+func newRig(t testing.TB, clock *dbtest.Clock, store *db.Store, config hsstest.Config) *rig {
 	t.Helper()
 	config.Now = clock.Now
 	g := &rig{t: t, clock: clock, store: store, sim: hsstest.Start(t, config)}
