@@ -42,6 +42,19 @@ func kindOf(c wtp.Change, targets wtp.ChangeKind) kind {
 		if c.Kind == wtp.BackupHost && json.Unmarshal([]byte(c.BackupAfter), &config) == nil {
 			return backupServer{config}
 		}
+		if c.Kind == wtp.BackupRemoval {
+			return backupRemoval{}
+		}
+	case wtp.BackupRemoval:
+		return backupRemoval{} // as for its last target
+	case wtp.RemoteBackup:
+		if to, err := wtp.ParseRemoteTo(c.BackupAfter); err == nil && (c.Kind == wtp.RemoteBackup || c.Kind == wtp.BackupRemoval) {
+			return remoteBackup{to}
+		}
+	case wtp.TomcatDir:
+		if c.Kind == wtp.TomcatDir {
+			return tomcatDir{}
+		}
 	}
 	return nil
 }

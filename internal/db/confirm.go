@@ -71,6 +71,8 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 			return err
 		}
 		switch {
+		case c.Kind != wtp.DynamicWTP:
+			return wtp.ErrNotFound
 		case c.ExpiresAt <= s.Now():
 			return conflict("This preview has expired. Plan again. Nothing was sent.")
 		case c.ToSend == 0:
@@ -168,7 +170,7 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 	}
 	sizes := cut.Sizes(c.ToSend)
 	err = s.insertRows(ctx, tx, "batches", []string{"change_id", "no", "step", "state", "size"}, len(sizes), func(i int) []any {
-		return []any{c.ID, i + 1, c.Ramp * int64(i+1), string(wtp.BatchWaiting), sizes[i]}
+		return []any{c.ID, i + 1, stepOf(c, i, len(sizes)), string(wtp.BatchWaiting), sizes[i]}
 	}, "")
 	if err != nil {
 		return c, err
@@ -200,12 +202,24 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 			return c, fmt.Errorf("skipping targets: %w", err)
 		}
 	}
-	if c.Kind == wtp.DynamicWTP && c.UndoOf == 0 && c.RetryOf == 0 && c.TimerOf == 0 {
+	if (c.Kind == wtp.DynamicWTP || c.Kind == wtp.RemoteBackup) && c.UndoOf == 0 && c.RetryOf == 0 && c.TimerOf == 0 {
 		if err := clearSelection(tx, actor.UserID, c.ProjectID); err != nil {
 			return c, err
 		}
 	}
 	return s.confirmed(tx, actor, c, number, with)
+}
+
+// stepOf is the step of the i-th of n batches: each of a ramp is one; a backup server
+// is removed only after its servers were moved.
+func stepOf(c wtp.Change, i, n int) int64 {
+	switch {
+	case c.Kind == wtp.BackupRemoval && n > 1 && i == n-1:
+		return 2
+	case c.Kind == wtp.BackupRemoval && n > 1:
+		return 1
+	}
+	return c.Ramp * int64(i+1)
 }
 
 // confirmed writes who confirmed, and the event, whose place in the history is
@@ -231,7 +245,7 @@ func (s *Store) confirmed(tx *gorm.DB, actor wtp.Actor, c wtp.Change, number int
 	if c.Ramp != 0 {
 		detail["ramp"] = true
 	}
-	if c.Kind == wtp.BackupHost {
+	if c.BackupAfter != "" {
 		detail["before"], detail["after"] = raw(c.BackupBefore), raw(c.BackupAfter)
 	}
 	e, err := s.record(tx, actor, wtp.Event{Verb: "change.confirmed", ProjectID: c.ProjectID, ChangeID: c.ID, Subject: fmt.Sprintf("change %d", c.Number)}, detail)

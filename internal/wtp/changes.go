@@ -69,6 +69,9 @@ const (
 // Directed says whether a change of this kind has a direction.
 func (k ChangeKind) Directed() bool { return k == DynamicWTP || k == RemoteBackup }
 
+// Remote says whether a change of this kind sets which backup server servers use.
+func (k ChangeKind) Remote() bool { return k == RemoteBackup || k == BackupRemoval }
+
 // ChangeState is where a change stands.
 type ChangeState string
 
@@ -118,8 +121,8 @@ type Change struct {
 	ReadBacks       int64   // how many were made
 	TargetCount     int64   // all targets, skipped ones too
 	ToSend          int64   // targets that are to be sent
-	BackupBefore    string  // JSON of BackupConfig, "" if it is added
-	BackupAfter     string  // JSON of BackupConfig
+	BackupBefore    string  // JSON of BackupConfig, "" if it is added; of TomcatConfig for a Tomcat bin directory
+	BackupAfter     string  // JSON of BackupConfig or TomcatConfig
 	UndoOf          int64   // number of the change of this project that it undoes; 0: none
 	RetryOf         int64   // number of the change of this project that it tries again, or goes on with; 0: none
 	TimerOf         int64   // the change whose timer this fires or, by a person, ends early; 0: none
@@ -216,7 +219,7 @@ func (w Why) Reason() Text {
 	case WhyNotShown:
 		return Say("HSS does not show what that change asked for: it was changed since, or is not there yet.")
 	}
-	return Text{}
+	return w.remoteReason()
 }
 
 // Classify puts a server into its bucket for a direction. inOpenChange says
@@ -236,23 +239,9 @@ func Classify(s Server, d Direction, inOpenChange bool) (Bucket, Why) {
 		return AlreadySo, WhyAlreadyOff
 	case s.Dynamic != Opened && s.Dynamic != Closed && s.Dynamic != "":
 		return Cannot, WhyUnknownState
-	case s.AgentStatus == "not_installed":
-		return Cannot, WhyAgentMissing
-	case s.AgentStatus != "online":
-		return Cannot, WhyAgentOffline
 	}
-	switch s.ProtectStatus {
-	case "opened", "partial_protection":
-	case "protection_interruption":
-		return Cannot, WhyInterrupted
-	case "protection_pause":
-		return Cannot, WhyPaused
-	case "opening":
-		return Cannot, WhyStarting
-	case "open_failed":
-		return Cannot, WhyStartFailed
-	default:
-		return Cannot, WhyNotProtected
+	if why := unfit(s); why != "" {
+		return Cannot, why
 	}
 	switch {
 	case inOpenChange:

@@ -1,0 +1,59 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"wtp-console/internal/wtp"
+)
+
+// PlanBackupRemoval plans to remove a backup server. Servers that use it are pointed
+// at choice first, another running backup server or wtp.RemoteOff; a choice that is
+// missing while servers use it, or that is the same backup server, is a wtp.Invalid on
+// "to". wtp.ErrNotFound: the inventory has no such backup server.
+func (s *Store) PlanBackupRemoval(ctx context.Context, actor wtp.Actor, projectID int64, hostID, choice string, validFor time.Duration) (wtp.Change, error) {
+	return s.planRemote(ctx, actor, projectID, validFor, func(tx *gorm.DB, c *wtp.Change) (remotePlan, error) {
+		b, err := one[wtp.BackupServer](tx, "SELECT * FROM backup_servers WHERE project_id = ? AND host_id = ?", projectID, clean(hostID, maxName))
+		if err != nil {
+			return remotePlan{}, err
+		}
+		p := removalPlan(projectID, b, choice)
+		uses, err := one[int64](tx, "SELECT COUNT(*) FROM servers WHERE project_id = ? AND backup_host_id = ?", projectID, b.HostID)
+		switch {
+		case err != nil:
+			return p, fmt.Errorf("servers of a backup server: %w", err)
+		case uses == 0:
+			p.choice = ""
+		case choice == "":
+			return p, invalid("to", "Servers use this backup server. Choose where they go first. Nothing was planned.")
+		case choice == b.HostID:
+			return p, invalid("to", "Choose another backup server than the one that is removed. Nothing was planned.")
+		default:
+			if err := s.checkChoice(tx, projectID, choice); err != nil {
+				return p, err
+			}
+		}
+		c.Kind, c.BackupBefore = wtp.BackupRemoval, configText(b)
+		return p, nil
+	})
+}
+
+func removalPlan(projectID int64, b wtp.BackupServer, choice string) remotePlan {
+	return remotePlan{
+		choice: choice, remove: &b,
+		with: "SELECT x.host_id, CAST(? AS text) AS wanted FROM servers x WHERE x.project_id = ? AND x.backup_host_id = ?", args: []any{choice, projectID, b.HostID},
+	}
+}
+
+// configText is a configuration with its name, as changes keep it.
+func configText(b wtp.BackupServer) string {
+	text, err := jsonList([]wtp.BackupConfig{b.Config()})
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+}

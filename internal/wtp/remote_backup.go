@@ -1,0 +1,162 @@
+package wtp
+
+import (
+	"encoding/json"
+	"net"
+	"slices"
+	"strconv"
+)
+
+// What a target wants, or HSS shows, where it isn't the host ID of a backup server.
+const (
+	RemoteOff     = "off"     // of a server: it uses no backup server
+	BackupRemoved = "removed" // of a backup server: HSS doesn't list it
+)
+
+// Remote is the backup server that the server uses, as targets keep it: its host ID,
+// or RemoteOff.
+func (s Server) Remote() string {
+	if s.BackupHostID == "" {
+		return RemoteOff
+	}
+	return s.BackupHostID
+}
+
+// RemoteTo is where a change of remote backup, or the removal of a backup server,
+// points servers to. A change keeps it as JSON in BackupAfter.
+type RemoteTo struct {
+	Choice  string         `json:"choice"` // host ID of a backup server, RemoteOff, or "" if each server goes back to its own
+	Servers []BackupConfig `json:"to"`     // every backup server that a target wants, with the address it is sent
+}
+
+// ParseRemoteTo reads what JSON wrote.
+func ParseRemoteTo(text string) (RemoteTo, error) {
+	var to RemoteTo
+	return to, json.Unmarshal([]byte(text), &to)
+}
+
+// JSON is the text that a change keeps.
+func (t RemoteTo) JSON() string {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return "" // strings and numbers always marshal
+	}
+	return string(b)
+}
+
+// Server is the backup server with that host ID.
+func (t RemoteTo) Server(hostID string) (BackupConfig, bool) {
+	i := slices.IndexFunc(t.Servers, func(b BackupConfig) bool { return b.HostID == hostID })
+	if i < 0 {
+		return BackupConfig{}, false
+	}
+	return t.Servers[i], true
+}
+
+// Label is the name of the backup server, or its host ID while HSS gives none.
+func (c BackupConfig) Label() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.HostID
+}
+
+// Addr is where protected servers reach it, "IP:port": backup_addr of
+// POST /v5/{project_id}/wtp/{host_id}/set-remote-backup.
+func (c BackupConfig) Addr() string { return net.JoinHostPort(c.IP, strconv.FormatInt(c.Port, 10)) }
+
+// ClassifyRemote puts a server into its bucket for a change of remote backup to the
+// backup server wanted, or to RemoteOff. running says whether HSS shows that backup
+// server as running; inOpenChange whether another open change sets the remote backup
+// of this server.
+//
+// Rules: Linux only, WTP on (POST …/wtp/{host_id}/set-remote-backup), agent online;
+// the backup server runs.
+func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket, Why) {
+	switch {
+	case s.OS == "windows":
+		return Cannot, WhyBackupWindows
+	case s.OS != "linux":
+		return Cannot, WhyBackupLinux
+	case s.Remote() == wanted && wanted == RemoteOff:
+		return AlreadySo, WhyUsesNone
+	case s.Remote() == wanted:
+		return AlreadySo, WhyUsesIt
+	case s.HostID == wanted:
+		return Cannot, WhyIsBackup
+	case wanted != RemoteOff && !running:
+		return Cannot, WhyBackupDown
+	}
+	if why := unfit(s); why != "" {
+		return Cannot, why
+	}
+	switch {
+	case inOpenChange:
+		return Cannot, WhyOpenChange
+	case wanted == RemoteOff && s.AssetValue == "important":
+		return Risky, WhyImportant
+	case wanted == RemoteOff:
+		return Risky, WhyNoCopies
+	}
+	return WillChange, ""
+}
+
+// unfit is what keeps the agent or WTP of a server from applying anything.
+func unfit(s Server) Why {
+	switch s.AgentStatus {
+	case "online":
+	case "not_installed":
+		return WhyAgentMissing
+	default:
+		return WhyAgentOffline
+	}
+	switch s.ProtectStatus {
+	case "opened", "partial_protection":
+		return ""
+	case "protection_interruption":
+		return WhyInterrupted
+	case "protection_pause":
+		return WhyPaused
+	case "opening":
+		return WhyStarting
+	case "open_failed":
+		return WhyStartFailed
+	}
+	return WhyNotProtected
+}
+
+// Reasons of remote backup.
+const (
+	WhyUsesIt        Why = "uses_it"
+	WhyUsesNone      Why = "uses_none"
+	WhyIsBackup      Why = "is_backup_server"
+	WhyBackupDown    Why = "backup_not_running"
+	WhyBackupWindows Why = "backup_windows"
+	WhyBackupLinux   Why = "backup_not_linux"
+	WhyNoCopies      Why = "no_copies"
+)
+
+// remoteReason is Reason for the words of remote backup.
+func (w Why) remoteReason() Text {
+	switch w {
+	case WhyUsesIt:
+		return Say("It uses this backup server now. Nothing to do.")
+	case WhyUsesNone:
+		return Say("It has no remote backup now. Nothing to do.")
+	case WhyIsBackup:
+		return Say("It is this backup server itself.")
+	case WhyBackupDown:
+		return Say("HSS does not show that backup server as running.")
+	case WhyBackupWindows, WhyBackupLinux:
+		return Say("HSS offers remote backup on Linux only.")
+	case WhyNoCopies:
+		return Say("Nothing of it is copied to another server any more.")
+	}
+	return Text{}
+}
+
+// ParseBackupConfig reads a configuration that a change keeps.
+func ParseBackupConfig(text string) (BackupConfig, error) {
+	var c BackupConfig
+	return c, json.Unmarshal([]byte(text), &c)
+}
