@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +68,8 @@ type Runner struct {
 	Wait func(ctx context.Context, d time.Duration) error
 
 	claims atomic.Int64
+	mu     sync.Mutex
+	mine   map[int64]bool // changes this process is at
 }
 
 // Poke says that there may be work. It never blocks.
@@ -119,8 +123,10 @@ func (r *Runner) claim(ctx context.Context, all *sync.WaitGroup, slots, ended ch
 	}()
 	// Each claim has an owner of its own: a process that stood still must not take
 	// its own change over and then have two parts of it believe they hold the lease.
+	// While one part is at a change, no other may have it: a clock that was put
+	// forward ends leases that are alive.
 	owner := fmt.Sprintf("%s/%d", r.Owner, r.claims.Add(1))
-	change, ok, err := r.Store.ClaimChange(ctx, owner)
+	change, ok, err := r.Store.ClaimChange(ctx, owner, r.atWork()...)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.logger().Error("looking for confirmed changes failed", "err", err)
@@ -131,8 +137,10 @@ func (r *Runner) claim(ctx context.Context, all *sync.WaitGroup, slots, ended ch
 		return false
 	}
 	began = true
+	r.atIt(change.ID, true)
 	all.Go(func() {
 		defer func() {
+			r.atIt(change.ID, false)
 			<-slots
 			select {
 			case ended <- struct{}{}:
@@ -142,6 +150,27 @@ func (r *Runner) claim(ctx context.Context, all *sync.WaitGroup, slots, ended ch
 		r.carry(ctx, change, owner)
 	})
 	return true
+}
+
+// atIt notes that this process is at a change, or no longer.
+func (r *Runner) atIt(change int64, at bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mine == nil {
+		r.mine = map[int64]bool{}
+	}
+	if at {
+		r.mine[change] = true
+	} else {
+		delete(r.mine, change)
+	}
+}
+
+// atWork are the changes this process is at.
+func (r *Runner) atWork() []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.mine))
 }
 
 // carry carries one claimed change out as far as it goes.

@@ -32,15 +32,16 @@ func (s *Store) TakeCall(ctx context.Context, credentialID int64, operation stri
 		}
 		now := s.Now()
 		begin := now.Add(-per)
-		free := max(locked, blocked)
+		free := max(soon(locked, now), soon(blocked, now))
 		// The oldest of the limit newest calls in the window: once it leaves, there
-		// is room. A call of the future means that the clock was set back.
+		// is room. A call of the future means that the clock was set back; of a far
+		// one nothing can be told.
 		window, err := one[struct {
 			N      int
 			Oldest wtp.Instant
 		}](tx, `SELECT COUNT(*) AS n, COALESCE(MIN(at), 0) AS oldest FROM (
-			SELECT at FROM budget_calls WHERE credential_id = ? AND operation = ? AND at > ? ORDER BY at DESC LIMIT ?) w`,
-			credentialID, operation, begin, limit)
+			SELECT at FROM budget_calls WHERE credential_id = ? AND operation = ? AND at > ? AND at <= ? ORDER BY at DESC LIMIT ?) w`,
+			credentialID, operation, begin, now.Add(per), limit)
 		if err != nil {
 			return fmt.Errorf("budget: %w", err)
 		}
@@ -57,6 +58,19 @@ func (s *Store) TakeCall(ctx context.Context, credentialID int64, operation stri
 		return nil
 	})
 	return wait, err
+}
+
+// farthest is more than anything waits for HSS: no block, lock or second sending is
+// put off by more than five minutes.
+const farthest = 10 * time.Minute
+
+// soon is a time to wait for, or 0 if it is so far off that it can only have been
+// set before the clock was put back: nothing may hang for that long.
+func soon(until, now wtp.Instant) wtp.Instant {
+	if until.Sub(now) > farthest {
+		return 0
+	}
+	return until
 }
 
 // BlockCalls lets no call of the operation be taken before until, for example

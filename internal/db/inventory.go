@@ -41,11 +41,12 @@ func (s *Store) WantRead(ctx context.Context, projectID int64) error {
 func (s *Store) ClaimRead(ctx context.Context, owner string, readEvery time.Duration) (p wtp.Project, ok bool, err error) {
 	now := s.Now()
 	query := `SELECT p.* FROM projects p WHERE p.removed_at = 0 AND p.read_lease_until <= ?
-		AND (p.read_failed_at = 0 OR p.read_failed_at <= ? OR p.read_wanted_at > p.read_failed_at)
-		AND (p.read_wanted_at > 0 OR p.read_at = 0 OR p.read_at <= ?
+		AND (p.read_failed_at = 0 OR p.read_failed_at <= ? OR p.read_failed_at > ? OR p.read_wanted_at > p.read_failed_at)
+		AND (p.read_wanted_at > 0 OR p.read_at = 0 OR p.read_at <= ? OR p.read_at > ?
 			OR EXISTS (SELECT 1 FROM changes c WHERE c.project_id = p.id AND c.read_back_at > 0 AND c.read_back_at <= ?))
 		ORDER BY CASE WHEN p.read_wanted_at > 0 THEN 0 ELSE 1 END, p.read_at, p.id LIMIT 1`
-	args := []any{now, now.Add(-readRetry), now.Add(-readEvery), now}
+	ahead := now.Add(time.Minute) // what was read later than this was read before the clock was put back
+	args := []any{now, now.Add(-readRetry), ahead, now.Add(-readEvery), ahead, now}
 	// Looked at with the reader first: most of the time there is nothing to claim.
 	if _, err := one[wtp.Project](s.reader(ctx), query, args...); err != nil {
 		if errors.Is(err, wtp.ErrNotFound) {

@@ -13,13 +13,15 @@ import (
 // ClaimChange gives owner the oldest change that waits to be carried out: a
 // queued one, or a running one whose lease has run out. A live lease can't be
 // claimed, not even by its owner, so one owner may carry out several changes at
-// once. Batches that the owner before left in flight become unclear. false:
-// there is none.
-func (s *Store) ClaimChange(ctx context.Context, owner string) (c wtp.Change, ok bool, err error) {
-	const query = "SELECT * FROM changes WHERE state IN ('queued', 'running') AND lease_until <= ? ORDER BY event_seq LIMIT 1"
+// once; nor can a change that the caller is at still (mine), whatever the clock
+// says of its lease. Batches that the owner before left in flight become unclear.
+// false: there is none.
+func (s *Store) ClaimChange(ctx context.Context, owner string, mine ...int64) (c wtp.Change, ok bool, err error) {
+	const query = "SELECT * FROM changes WHERE state IN ('queued', 'running') AND lease_until <= ? AND id NOT IN ? ORDER BY event_seq LIMIT 1"
 	now := s.Now()
+	mine = append(mine, 0) // an empty list would be no SQL
 	// Looked at with the reader first: most of the time there is nothing to claim.
-	if _, err := one[wtp.Change](s.reader(ctx), query, now); err != nil {
+	if _, err := one[wtp.Change](s.reader(ctx), query, now, mine); err != nil {
 		if errors.Is(err, wtp.ErrNotFound) {
 			return c, false, nil
 		}
@@ -27,7 +29,7 @@ func (s *Store) ClaimChange(ctx context.Context, owner string) (c wtp.Change, ok
 	}
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		var err error
-		if c, err = one[wtp.Change](tx, query+s.skipLocked(), now); err != nil {
+		if c, err = one[wtp.Change](tx, query+s.skipLocked(), now, mine); err != nil {
 			return err
 		}
 		c.LeaseOwner, c.LeaseUntil = owner, now.Add(s.leaseFor)
@@ -129,7 +131,7 @@ func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b 
 	if err != nil {
 		return b, nil, false, 0, fmt.Errorf("next batch: %w", err)
 	}
-	if b.RunAt > s.Now() {
+	if now := s.Now(); soon(b.RunAt, now) > now {
 		return wtp.Batch{}, nil, false, b.RunAt, nil
 	}
 	targets, err = many[wtp.Target](g, "SELECT * FROM targets t WHERE "+inBatch+" AND t.outcome = ? ORDER BY t.seq", b.ID, b.State)
