@@ -33,6 +33,7 @@ type Config struct {
 	Now      func() time.Time // the clock; nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default
 	LeaseFor time.Duration    // how long a claim holds without a heartbeat; 0: 30 s
+	OnQuery  func()           // told of each statement, for whoever counts them; nil: nobody
 	// Beside is for a command that runs beside a console: it neither takes the
 	// SQLite file's lock nor drops leases nor migrates; a schema that isn't
 	// this version's is refused.
@@ -96,7 +97,24 @@ func openWith(ctx context.Context, c Config, numbered fs.FS) (*Store, error) {
 	if err := open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if c.OnQuery != nil {
+		if err := s.tell(c.OnQuery); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	return s, nil
+}
+
+// tell tells of each statement. Rows inserted in bulk go past GORM and aren't told.
+func (s *Store) tell(onQuery func()) error {
+	var errs []error
+	for _, h := range []*gorm.DB{s.read, s.write} {
+		on := func(*gorm.DB) { onQuery() }
+		c := h.Callback()
+		errs = append(errs, c.Query().Before("*").Register("tell", on), c.Row().Before("*").Register("tell", on), c.Raw().Before("*").Register("tell", on),
+			c.Create().Before("*").Register("tell", on), c.Update().Before("*").Register("tell", on), c.Delete().Before("*").Register("tell", on))
+	}
+	return errors.Join(errs...)
 }
 
 // gormConfig is the same for every handle: no statement is ever logged, since

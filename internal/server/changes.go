@@ -105,7 +105,7 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	if err := s.fillTimer(r, &v); err != nil {
 		return v, err
 	}
-	if v.Batches, err = s.Store.Batches(r.ctx(), c.ID, 0, stripBatches); err != nil {
+	if v.Batches, err = s.Store.Strip(r.ctx(), c.ID, stripBatches); err != nil {
 		return v, err
 	}
 	if v.CallsPerMinute, err = s.callsPerMinute(r); err != nil {

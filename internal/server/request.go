@@ -35,6 +35,7 @@ type request struct {
 	user    wtp.User    // zero: nobody is signed in
 	session wtp.Session // zero: nobody is signed in
 	project wtp.Project // when the address has :project
+	stamp   string      // of what a poll shows; see unmoved
 }
 
 // adapt makes a Gin handler of a route. It is the only place where a session is
@@ -71,6 +72,11 @@ func (r *request) serve() error {
 		}
 		if needed {
 			return r.see("/setup")
+		}
+	}
+	if r.route.poll {
+		if unmoved, err := r.unmoved(); err != nil || unmoved {
+			return err
 		}
 	}
 	if err := r.identify(); err != nil {
@@ -195,7 +201,7 @@ func (r *request) page(section, title string, crumbs ...views.Crumb) (views.Page
 		return p, nil
 	}
 	user := r.user
-	p.User = &user
+	p.User, p.Stamp = &user, r.stamp
 	var err error
 	if p.Projects, err = r.s.Store.Projects(r.ctx()); err != nil {
 		return p, err

@@ -237,7 +237,7 @@ func (v ChangeView) pollURL() string {
 	q := v.query(v.Tab, v.Why, v.After, v.CallsAfter)
 	q.Set("was", v.HeadKey())
 	q.Set("drawn", v.drawn())
-	return withQuery(v.url("progress"), q.Encode())
+	return withQuery(v.url("progress"), v.stamped(q).Encode())
 }
 
 // poll makes the progress ask for itself while there is something to wait for.

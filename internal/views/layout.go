@@ -57,13 +57,21 @@ func (p Page) projectLink(project wtp.Project) string {
 	return base
 }
 
+// stamped adds the stamp of what is drawn to the query of a poll.
+func (p Page) stamped(q url.Values) url.Values {
+	if p.Stamp != "" {
+		q.Set("stamp", p.Stamp)
+	}
+	return q
+}
+
 // runningPoll makes RunningNow ask for itself while a change is under way.
 func (p Page) runningPoll() templ.Attributes {
 	if len(p.Running) == 0 {
 		return nil
 	}
 	return templ.Attributes{
-		"hx-get":     p.URL("running"),
+		"hx-get":     withQuery(p.URL("running"), p.stamped(url.Values{}).Encode()),
 		"hx-trigger": "every 3s",
 		"hx-swap":    "outerHTML",
 		// A failed poll leaves what is shown; the next one may do better.

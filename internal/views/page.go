@@ -33,6 +33,7 @@ type Page struct {
 	Pause        wtp.Pause // of the whole console
 	Path         string    // of this page, with its query
 	RequestID    string
+	Stamp        string // of what a poll has drawn; the next one gives it back. "" on a page
 	Narrow       bool // main column of limited width: forms, settings
 }
 
