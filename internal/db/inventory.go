@@ -141,7 +141,8 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 			return err
 		}
 		res.Outside = int64(len(outside))
-		if res.Confirmed, err = s.noteSeen(tx, projectID, startedAt, backups); err != nil {
+		var seen []int64
+		if res.Confirmed, seen, err = s.noteSeen(tx, projectID, startedAt, backups); err != nil {
 			return err
 		}
 		if err := s.scheduleReadBacks(tx, projectID, startedAt, backups); err != nil {
@@ -151,6 +152,12 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 			read_wanted_at = CASE WHEN read_wanted_at <= ? THEN 0 ELSE read_wanted_at END, read_failed_at = 0, read_error = '',
 			read_lease = '', read_lease_until = 0 WHERE id = ?`, len(servers), len(backups), trouble, startedAt, startedAt, projectID); err != nil {
 			return fmt.Errorf("saving the inventory: %w", err)
+		}
+		if err := s.dropRestarts(tx, projectID, startedAt); err != nil {
+			return err
+		}
+		if err := s.needRestart(tx, projectID, seen, startedAt); err != nil {
+			return err
 		}
 		return s.recordOutside(tx, p, outside)
 	})

@@ -23,7 +23,7 @@ func tables() []any {
 	return []any{
 		wtp.User{}, wtp.Session{}, wtp.Credential{}, wtp.Project{}, wtp.Server{}, wtp.BackupServer{},
 		wtp.Change{}, wtp.Target{}, wtp.Batch{}, wtp.Call{}, wtp.Event{}, wtp.Timer{},
-		wtp.Import{}, wtp.ImportLine{}, wtp.ServerSet{},
+		wtp.Import{}, wtp.ImportLine{}, wtp.ServerSet{}, wtp.TomcatBin{}, wtp.Restart{},
 	}
 }
 

@@ -22,43 +22,62 @@ func readBackAfter() []time.Duration {
 // noteSeen notes what the new inventory shows on the targets that were sent and
 // are not yet seen as wanted, if they were decided before the reading began. A
 // server that a later change has touched says nothing about an earlier one. It
-// returns how many are now seen as wanted.
-func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) (int64, error) {
-	const from = ` t.project_id = ? AND t.kind = 'dynamic_wtp' AND t.outcome IN ('accepted', 'unknown') AND t.seen <> t.wanted
-		AND t.decided_at < ? AND t.decided_at >= ?
-		AND s.project_id = t.project_id AND s.host_id = t.host_id AND s.dynamic <> ''
-		AND NOT EXISTS (SELECT 1 FROM targets n WHERE n.project_id = t.project_id AND n.host_id = t.host_id AND n.kind = t.kind AND n.change_id <> t.change_id
-			AND (n.outcome IN ('sending', 'unclear') OR (n.outcome IN ('accepted', 'unknown') AND n.decided_at > t.decided_at)))`
-	args := []any{project, startedAt, startedAt.Add(-seenFor)}
+// returns how many are now seen as wanted, and the changes that those of servers
+// are of.
+func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) (int64, []int64, error) {
 	// The changes are locked in one order before their counters are.
 	if _, err := many[int64](tx, `SELECT id FROM changes WHERE project_id = ? AND id IN (SELECT change_id FROM targets
 		WHERE project_id = ? AND outcome IN ('accepted', 'unknown') AND seen <> wanted) ORDER BY id`+s.forUpdate(), project, project); err != nil {
-		return 0, fmt.Errorf("locking changes: %w", err)
+		return 0, nil, fmt.Errorf("locking changes: %w", err)
 	}
+	confirmed, changes, err := noteSeenServers(tx, project, startedAt, wtp.DynamicWTP, "s.dynamic", "s.dynamic <> ''")
+	if err != nil {
+		return 0, nil, err
+	}
+	// An inventory made from an export doesn't show the use of backup servers; only
+	// those that are looked up for it are surely fresh: see UnseenRemote.
+	n, more, err := noteSeenServers(tx, project, startedAt, wtp.RemoteBackup, remoteSQL,
+		"t.change_id IN (SELECT c.id FROM changes c WHERE c.project_id = t.project_id AND "+lookedUpSQL+")")
+	if err != nil {
+		return 0, nil, err
+	}
+	confirmed += n
+	n, err = s.noteSeenBackups(tx, project, startedAt, backups)
+	return confirmed + n, append(changes, more...), err
+}
+
+// noteSeenServers notes what servers (as s) show on the targets of a kind: state says
+// what, only which count.
+func noteSeenServers(tx *gorm.DB, project int64, startedAt wtp.Instant, kind wtp.ChangeKind, state, only string) (confirmed int64, changes []int64, err error) {
+	from := ` t.project_id = ? AND t.kind = '` + string(kind) + `' AND t.outcome IN ('accepted', 'unknown') AND t.seen <> t.wanted
+		AND t.decided_at < ? AND t.decided_at >= ?
+		AND s.project_id = t.project_id AND s.host_id = t.host_id AND ` + only + `
+		AND NOT EXISTS (SELECT 1 FROM targets n WHERE n.project_id = t.project_id AND n.host_id = t.host_id AND n.kind = t.kind AND n.change_id <> t.change_id
+			AND (n.outcome IN ('sending', 'unclear') OR (n.outcome IN ('accepted', 'unknown') AND n.decided_at > t.decided_at)))`
+	args := []any{project, startedAt, startedAt.Add(-seenFor)}
 	cells, err := many[struct {
 		Cell    countCell `gorm:"embedded"`
 		Becomes int64
-	}](tx, "SELECT "+cellSQL+`, CASE s.dynamic WHEN t.wanted THEN 1 ELSE 2 END AS becomes, COUNT(*) AS n
-		FROM targets t, servers s WHERE`+from+` AND t.seen <> s.dynamic GROUP BY 1, 2, 3, 4, 5, 6`, args...)
+	}](tx, "SELECT "+cellSQL+", CASE "+state+` WHEN t.wanted THEN 1 ELSE 2 END AS becomes, COUNT(*) AS n
+		FROM targets t, servers s WHERE`+from+" AND t.seen <> "+state+" GROUP BY 1, 2, 3, 4, 5, 6", args...)
 	if err != nil {
-		return 0, fmt.Errorf("noting what was seen: %w", err)
+		return 0, nil, fmt.Errorf("noting what was seen: %w", err)
 	}
-	if _, err := exec(tx, "UPDATE targets AS t SET seen = s.dynamic, seen_at = ? FROM servers s WHERE"+from, append([]any{startedAt}, args...)...); err != nil {
-		return 0, fmt.Errorf("noting what was seen: %w", err)
+	if _, err := exec(tx, "UPDATE targets AS t SET seen = "+state+", seen_at = ? FROM servers s WHERE"+from, append([]any{startedAt}, args...)...); err != nil {
+		return 0, nil, fmt.Errorf("noting what was seen: %w", err)
 	}
-	var confirmed int64
 	for _, c := range cells {
 		to := c.Cell
 		to.Confirmed = c.Becomes
 		if to.Confirmed == seenAsWanted {
 			confirmed += c.Cell.N
+			changes = append(changes, c.Cell.ChangeID)
 		}
 		if err := shiftCounts(tx, []countCell{c.Cell}, []countCell{to}); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
-	n, err := s.noteSeenBackups(tx, project, startedAt, backups)
-	return confirmed + n, err
+	return confirmed, changes, nil
 }
 
 // noteSeenBackups is noteSeen for backup servers: there are few.
@@ -76,11 +95,13 @@ func (s *Store) noteSeenBackups(tx *gorm.DB, project int64, startedAt wtp.Instan
 			return 0, fmt.Errorf("reading targets: %w", err)
 		}
 		i := slices.IndexFunc(backups, func(b wtp.BackupServer) bool { return b.HostID == t.HostID })
-		if later > 0 || i < 0 {
+		if later > 0 || i < 0 && t.Wanted != wtp.BackupRemoved {
 			continue
 		}
 		from := cellOf(t)
-		t.Seen = ConfigJSON(backups[i].Config())
+		if t.Seen = wtp.BackupRemoved; i >= 0 {
+			t.Seen = ConfigJSON(backups[i].Config())
+		}
 		if _, err := exec(tx, "UPDATE targets SET seen = ?, seen_at = ? WHERE change_id = ? AND seq = ?", t.Seen, startedAt, t.ChangeID, t.Seq); err != nil {
 			return 0, fmt.Errorf("noting what was seen: %w", err)
 		}
@@ -117,6 +138,9 @@ func (s *Store) scheduleReadBacks(tx *gorm.DB, project int64, startedAt wtp.Inst
 			wait = slices.ContainsFunc(backups, func(b wtp.BackupServer) bool {
 				return b.HostID == host && b.Status != wtp.BackupRunning && b.Status != wtp.BackupFailed
 			})
+		}
+		if c.Kind == wtp.TomcatDir {
+			wait = false // the inventory doesn't show it; its own change reads it back
 		}
 		var next wtp.Instant
 		if wait {

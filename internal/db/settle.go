@@ -37,8 +37,9 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 			}
 			groups[k] = append(groups[k], t.Seq)
 		}
+		now := s.Now()
 		for _, k := range slices.SortedFunc(maps.Keys(groups), compareSettled) {
-			if err := s.settleTargets(tx, b, k, groups[k]); err != nil {
+			if err := s.settleTargets(tx, b, k, groups[k], now); err != nil {
 				return err
 			}
 		}
@@ -48,9 +49,14 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 			return fmt.Errorf("targets of a batch: %w", err)
 		}
 		if open == 0 {
-			return endBatch(tx, b)
+			err = endBatch(tx, b)
+		} else {
+			err = moveBatchAlone(tx, b, to, set{"run_at", 0})
 		}
-		return moveBatchAlone(tx, b, to, set{"run_at", 0})
+		if err != nil {
+			return err
+		}
+		return s.noteRestarts(tx, c, now)
 	})
 }
 
@@ -65,17 +71,17 @@ func compareSettled(a, b settled) int {
 	return slices.Compare([]string{string(a.to), a.seen}, []string{string(b.to), b.seen})
 }
 
-func (s *Store) settleTargets(tx *gorm.DB, b wtp.Batch, k settled, seqs []int64) error {
+func (s *Store) settleTargets(tx *gorm.DB, b wtp.Batch, k settled, seqs []int64, now wtp.Instant) error {
 	m := targetMove{batch: b.ID, from: wtp.TargetUnclear, to: k.to, where: "t.seq IN ?", args: []any{seqs}}
 	if k.to != wtp.TargetWaiting {
-		m.sets = append(m.sets, set{"decided_at", s.Now()})
+		m.sets = append(m.sets, set{"decided_at", now})
 	}
 	if k.noted {
 		as := seenAs(k.seen, "")
 		if k.to == wtp.TargetAccepted {
 			as = seenAsWanted
 		}
-		m.sets, m.seen = append(m.sets, set{"seen", k.seen}, set{"seen_at", s.Now()}), &as
+		m.sets, m.seen = append(m.sets, set{"seen", k.seen}, set{"seen_at", now}), &as
 	}
 	if _, err := moveTargets(tx, m); err != nil {
 		return fmt.Errorf("settling batch %d: %w", b.No, err)
