@@ -123,28 +123,6 @@ func (s *Store) OpenChanges(ctx context.Context, projectID int64) ([]ChangeRow, 
 	return s.changeRows(ctx, "c.state IN ('queued', 'running') AND (CAST(? AS bigint) = 0 OR c.project_id = ?) ORDER BY c.event_seq LIMIT 500", projectID, projectID)
 }
 
-// TargetQuery chooses targets of a change in the order of the plan.
-type TargetQuery struct {
-	ChangeID  int64
-	Outcome   wtp.Outcome // "": any
-	Bucket    wtp.Bucket  // "": any
-	Why       wtp.Why     // "": any
-	Confirmed *bool       // seen as wanted or not; nil: any
-	After     int64       // seq
-	Limit     int         // 0: 50
-}
-
-// Targets reads a page of targets.
-func (s *Store) Targets(ctx context.Context, q TargetQuery) ([]wtp.Target, error) {
-	where, args := targetWhere(q)
-	g := s.reader(ctx).Where(where, args...).Where("seq > ?", q.After).Order("seq").Limit(page(q.Limit))
-	var ts []wtp.Target
-	if err := g.Find(&ts).Error; err != nil {
-		return nil, fmt.Errorf("reading targets: %w", err)
-	}
-	return ts, nil
-}
-
 // Batches reads a page of batches in the order of their numbers.
 func (s *Store) Batches(ctx context.Context, changeID, afterNo int64, limit int) ([]wtp.Batch, error) {
 	return many[wtp.Batch](s.reader(ctx), "SELECT * FROM batches WHERE change_id = ? AND no > ? ORDER BY no LIMIT ?", changeID, afterNo, page(limit))

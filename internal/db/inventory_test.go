@@ -181,9 +181,8 @@ func TestReadingBackNotesWhatIsSeen(t *testing.T) {
 		r.equal(r.counts(c).Confirmed, 4)
 		got := must(r.s.ChangeByID(r.ctx, c.ID))(r)
 		r.equal([]any{got.ReadBackAt, got.ReadBacks}, []any{c.FinishedAt.Add(10 * time.Second), 1})
-		yes, no := true, false
-		r.equal(len(must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Confirmed: &yes}))(r)), 4)
-		left := must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Confirmed: &no}))(r)
+		r.equal(len(must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Seen: wtp.SeenWanted}))(r)), 4)
+		left := must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID, Seen: wtp.SeenOtherwise}))(r)
 		r.equal([]any{len(left), left[0].Seen}, []any{6, wtp.Closed})
 
 		r.clock.Advance(time.Minute)

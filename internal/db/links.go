@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"gorm.io/gorm"
 
@@ -165,30 +164,6 @@ func (s *Store) Links(ctx context.Context, c wtp.Change) (l Links, err error) {
 	return l, nil
 }
 
-// targetWhere is a query as a condition on targets; its page is left out.
-func targetWhere(q TargetQuery) (string, []any) {
-	where, args := []string{"change_id = ?"}, []any{q.ChangeID}
-	add := func(cond string, vs ...any) {
-		where = append(where, cond)
-		args = append(args, vs...)
-	}
-	if q.Outcome != "" {
-		add("outcome = ?", q.Outcome)
-	}
-	if q.Bucket != "" {
-		add("bucket = ?", q.Bucket)
-	}
-	if q.Why != "" {
-		add("why = ?", q.Why)
-	}
-	if q.Confirmed != nil && *q.Confirmed {
-		add("seen = wanted")
-	} else if q.Confirmed != nil {
-		add("seen <> wanted")
-	}
-	return strings.Join(where, " AND "), args
-}
-
 // SelectTargets makes the servers of a change that the query names (After and
 // Limit don't matter) a person's selection in a project, in place of what was
 // selected; n is how many there are.
@@ -198,9 +173,9 @@ func (s *Store) SelectTargets(ctx context.Context, userID, projectID int64, q Ta
 		if err != nil {
 			return 0, err
 		}
-		where, args := targetWhere(q)
+		where, args := q.where()
 		in, err := exec(tx, `INSERT INTO selection_hosts (user_id, project_id, host_id)
-			SELECT DISTINCT CAST(? AS bigint), project_id, host_id FROM targets WHERE project_id = ? AND kind = 'dynamic_wtp' AND `+where+` ON CONFLICT DO NOTHING`,
+			SELECT DISTINCT CAST(? AS bigint), project_id, host_id FROM targets WHERE project_id = ? AND kind <> 'backup_server' AND `+where+` ON CONFLICT DO NOTHING`,
 			append([]any{userID, projectID}, args...)...)
 		return in - out, err
 	})

@@ -270,11 +270,10 @@ func TestServersOfAChangeAsTheSelection(t *testing.T) {
 		r.ok(r.s.StopChange(r.ctx, r.mei, r.p.ID, c.Number))
 		must(r.s.FinishChange(r.ctx, c.ID, "runner"))(r)
 		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, ids(1, 30), nil))(r)
-		no := false
 		for want, q := range map[int64]db.TargetQuery{
 			43:  {Outcome: wtp.TargetStopped},
 			7:   {Outcome: wtp.TargetSkipped},
-			200: {Outcome: wtp.TargetAccepted, Confirmed: &no},
+			200: {Outcome: wtp.TargetAccepted, Seen: wtp.SeenNothing},
 			0:   {Outcome: wtp.TargetRefused},
 			250: {},
 		} {

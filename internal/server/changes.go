@@ -17,13 +17,10 @@ const (
 	stripBatches = 1200
 	// problemRows is how many refused servers are grouped by what HSS said.
 	problemRows = 200
-	// unseenRows is up to how many accepted servers it is told apart whether
-	// HSS was seen to show otherwise.
-	unseenRows = 1000
 )
 
 func tally(c db.Counts) views.Tally {
-	return views.Tally{Outcome: c.Outcome, Confirmed: c.Confirmed}
+	return views.Tally{Outcome: c.Outcome, Confirmed: c.Confirmed, Otherwise: c.Otherwise}
 }
 
 // showChange shows one change with its servers and calls.
@@ -108,7 +105,7 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	if v.Batches, err = s.Store.Strip(r.ctx(), c.ID, stripBatches); err != nil {
 		return v, err
 	}
-	if v.CallsPerMinute, err = s.callsPerMinute(r); err != nil {
+	if err := s.fillWaits(r, &v); err != nil {
 		return v, err
 	}
 	if err := s.fillProblems(r, &v); err != nil {
@@ -120,29 +117,18 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	return v, nil
 }
 
-// fillProblems groups the refused servers by what HSS said of them, and counts
-// the accepted ones that a reading showed otherwise.
+// fillProblems groups the refused servers by what HSS said of them.
 func (s *Server) fillProblems(r *request, v *views.ChangeView) error {
 	refused := v.Tally.Outcome[wtp.TargetRefused]
-	if refused > 0 {
-		rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: wtp.TargetRefused, Limit: problemRows})
-		if err != nil {
-			return err
-		}
-		v.Problems = groupProblems(rows, refused > int64(len(rows)))
-	}
-	unconfirmed := v.Tally.Outcome[wtp.TargetAccepted] - v.Tally.Confirmed
-	if !v.Change.State.Over() || unconfirmed == 0 || unconfirmed > unseenRows {
+	if refused == 0 {
 		return nil
 	}
-	no := false
-	rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: wtp.TargetAccepted, Confirmed: &no, Limit: unseenRows})
-	for _, t := range rows {
-		if t.SeenAt != 0 && !t.Confirmed() {
-			v.Tally.Otherwise++
-		}
+	rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: wtp.TargetRefused, Limit: problemRows})
+	if err != nil {
+		return err
 	}
-	return err
+	v.Problems = groupProblems(rows, refused > int64(len(rows)))
+	return nil
 }
 
 func groupProblems(rows []wtp.Target, more bool) []views.Problem {
@@ -206,6 +192,9 @@ func placeOf(v *views.ChangeView, q url.Values) error {
 	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
 		bad = append(bad, badPlace...)
 	}
+	if v.Before, err = optionalNumber("before", q.Get("before")); errors.As(err, &badPlace) {
+		bad = append(bad, badPlace...)
+	}
 	if v.CallsAfter, err = optionalNumber("calls", q.Get("calls")); errors.As(err, &badPlace) {
 		bad = append(bad, badPlace...)
 	}
@@ -218,9 +207,9 @@ func (s *Server) fillTargets(r *request, v *views.ChangeView) error {
 	if v.Change.Kind == wtp.BackupHost || len(v.Faults) > 0 {
 		return nil
 	}
-	outcome, confirmed, _ := views.ChangeTab(v.Tab)
-	rows, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Confirmed: confirmed, Why: v.Why, After: v.After, Limit: listRows + 1})
-	v.Targets, v.Next = cutTargets(rows)
+	outcome, seen, _ := views.ChangeTab(v.Tab)
+	rows, err := s.Store.TargetPage(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Seen: seen, Why: v.Why, After: v.After, Before: v.Before, Limit: listRows})
+	v.Targets, v.Prev, v.Next = rows.Targets, rows.Prev, rows.Next
 	return err
 }
 

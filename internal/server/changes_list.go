@@ -129,7 +129,7 @@ func (s *Server) exportChanges(r *request) error {
 	h.Set("Content-Disposition", `attachment; filename="changes.csv"`)
 	w := csv.NewWriter(r.Writer)
 	if err := w.Write([]string{"project", "number", "confirmed_at", "who", "from_ip", "kind", "direction", "state", "reason", "ticket", "servers", "to_send",
-		"accepted", "read_back", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id", "undo_of", "retry_of", "set_in"}); err != nil {
+		"accepted", "read_back", "not_seen_yet", "shows_otherwise", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id", "undo_of", "retry_of", "set_in"}); err != nil {
 		return err
 	}
 	for {
@@ -168,7 +168,7 @@ func csvRow(row db.ChangeRow) []string {
 	}
 	c, of := row.Change, row.Counts.Of
 	cells := []string{row.ProjectName, n(c.Number), at(c.ConfirmedAt), c.ConfirmedByName, c.ConfirmedIP, string(c.Kind), string(c.Direction), string(c.State), c.Reason, c.Ticket,
-		n(c.TargetCount), n(c.ToSend), n(of(wtp.TargetAccepted)), n(row.Counts.Confirmed), n(of(wtp.TargetRefused)), n(of(wtp.TargetUnknown)), n(of(wtp.TargetStopped)),
+		n(c.TargetCount), n(c.ToSend), n(of(wtp.TargetAccepted)), n(row.Counts.Confirmed), n(of(wtp.TargetAccepted) - row.Counts.Confirmed - row.Counts.Otherwise), n(row.Counts.Otherwise), n(of(wtp.TargetRefused)), n(of(wtp.TargetUnknown)), n(of(wtp.TargetStopped)),
 		n(of(wtp.TargetSkipped)), at(c.StartedAt), at(c.FinishedAt), c.RequestID, link(c.UndoOf), link(c.RetryOf), link(c.SetIn)}
 	for i, cell := range cells {
 		cells[i] = plainCell(cell)

@@ -92,13 +92,13 @@ func (s *Server) selectTargets(r *request) error {
 	if err != nil {
 		return err
 	}
-	outcome, confirmed, ok := views.ChangeTab(form.Get("outcome"))
+	outcome, seen, ok := views.ChangeTab(form.Get("outcome"))
 	if !ok || c.Kind != wtp.DynamicWTP || len(form["outcome"]) != 1 {
 		var bad wtp.Invalid
 		bad.Add("outcome", "%q is not an outcome the console knows.", form.Get("outcome"))
 		return bad
 	}
-	n, err := s.Store.SelectTargets(r.ctx(), r.user.ID, r.project.ID, db.TargetQuery{ChangeID: c.ID, Outcome: outcome, Confirmed: confirmed})
+	n, err := s.Store.SelectTargets(r.ctx(), r.user.ID, r.project.ID, db.TargetQuery{ChangeID: c.ID, Outcome: outcome, Seen: seen})
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func TestServersOfATabAreSelected(t *testing.T) {
 	require.Zero(t, b.get(path).page().Find("#select-these form").Length(), "it is under way")
 	c.finish(c.send(1, accept))
 	c.inventory(p, opened(13, 0, 1))
-	for tab, want := range map[string]string{"skipped": "3", "confirmed": "8", "accepted": "2"} {
+	for tab, want := range map[string]string{"skipped": "3", "confirmed": "8", "otherwise": "2"} {
 		page := b.get(path + "?outcome=" + tab).is(200).page()
 		require.Equal(t, "Select these "+want, said(page.Find("#select-these button")), tab)
 		require.Equal(t, tab, page.Find("#select-these input[name=outcome]").AttrOr("value", ""))
@@ -173,12 +173,12 @@ func TestViewersPlanNothingFromAChange(t *testing.T) {
 	c.inventory(p, opened(450))
 	viewer := c.as(c.user("vic", wtp.Viewer))
 	page := viewer.get(path + "?outcome=stopped").is(200).page()
-	require.Zero(t, page.Find("main form").Length(), "a viewer is offered something")
+	require.Zero(t, page.Find("main form[method=post]").Length(), "a viewer is offered something")
 	for _, end := range []string{"/undo", "/retry", "/select"} {
 		viewer.post(path+end, "outcome", "stopped").is(http.StatusForbidden)
 	}
 	where := b.post(path + "/undo").is(303).Header.Get("Location")
-	require.Zero(t, viewer.get(where).is(200).page().Find("main form").Length())
+	require.Zero(t, viewer.get(where).is(200).page().Find("main form[method=post]").Length())
 }
 
 func TestABackupServerIsPutBack(t *testing.T) {

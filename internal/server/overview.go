@@ -66,7 +66,7 @@ func (s *Server) showOverview(r *request) error {
 }
 
 func recentChange(c db.ChangeRow) views.RecentChange {
-	return views.RecentChange{Change: c.Change, Tally: views.Tally{Outcome: c.Counts.Outcome, Confirmed: c.Counts.Confirmed}}
+	return views.RecentChange{Change: c.Change, Tally: tally(c.Counts)}
 }
 
 // running lists the changes under way for the side bar: the project's, or all.

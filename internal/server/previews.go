@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -119,8 +118,10 @@ func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.P
 	if v.Limits, err = s.Store.Limits(r.ctx()); err != nil {
 		return v, err
 	}
-	v.CallsPerMinute = v.Limits.CallsPerMinute
-	if v.Ahead, err = s.ahead(r, p); err != nil {
+	if v.Queue, err = s.queue(r, p, plan, v.Limits.CallsPerMinute); err != nil {
+		return v, err
+	}
+	if v.Conflicts, err = s.conflicts(r, p, plan); err != nil {
 		return v, err
 	}
 	groups, err := s.Store.Groups(r.ctx(), []int64{r.project.ID})
@@ -149,11 +150,24 @@ func (s *Server) planCounts(r *request, plan wtp.Change) ([]views.PlanCount, err
 // fillPreviewList loads the servers of one bucket. An unknown bucket or reason
 // shows none.
 func (s *Server) fillPreviewList(r *request, v *views.PreviewView, q url.Values) error {
-	var bad wtp.Invalid
-	v.Bucket = wtp.Bucket(q.Get("bucket"))
+	bad := previewPlace(v, q)
+	if len(bad) > 0 {
+		v.Faults = bad
+		return nil
+	}
 	if v.Bucket == "" {
 		v.Bucket = views.FirstBucket(v.Counts)
-	} else if !slices.Contains(wtp.Buckets(), v.Bucket) {
+	}
+	rows, err := s.Store.TargetPage(r.ctx(), db.TargetQuery{ChangeID: v.Plan.ID, Bucket: v.Bucket, Why: v.Why, Query: v.Query, After: v.After, Before: v.Before, Limit: listRows})
+	v.Targets, v.Prev, v.Next = rows.Targets, rows.Prev, rows.Next
+	return err
+}
+
+// previewPlace reads which servers of a plan are asked for.
+func previewPlace(v *views.PreviewView, q url.Values) wtp.Invalid {
+	var bad wtp.Invalid
+	v.Bucket = wtp.Bucket(q.Get("bucket"))
+	if v.Bucket != "" && !slices.Contains(wtp.Buckets(), v.Bucket) {
 		bad.Add("bucket", "%q is not a part of a preview.", string(v.Bucket))
 		v.Bucket = ""
 	}
@@ -162,57 +176,19 @@ func (s *Server) fillPreviewList(r *request, v *views.PreviewView, q url.Values)
 		bad.Add("why", "%q is not a reason the console knows.", string(v.Why))
 		v.Why = ""
 	}
-	var err error
-	var badPlace wtp.Invalid
-	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
-		bad = append(bad, badPlace...)
+	if v.Query = strings.TrimSpace(q.Get("q")); len(v.Query) > 256 {
+		bad.Add("q", "Search for at most 256 characters.")
+		v.Query = ""
 	}
-	if len(bad) > 0 {
-		v.Faults = bad
-		return nil
-	}
-	v.Targets, err = s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Plan.ID, Bucket: v.Bucket, Why: v.Why, After: v.After, Limit: listRows + 1})
-	v.Targets, v.Next = cutTargets(v.Targets)
-	return err
-}
-
-// cutTargets keeps one page of rows; next is where the page after it begins, 0
-// if there is none.
-func cutTargets(rows []wtp.Target) (page []wtp.Target, next int64) {
-	if len(rows) <= listRows {
-		return rows, 0
-	}
-	return rows[:listRows], rows[listRows-1].Seq
-}
-
-// callsPerMinute is the budget of each credential for one API.
-func (s *Server) callsPerMinute(r *request) (int64, error) {
-	l, err := s.Store.Limits(r.ctx())
-	return l.CallsPerMinute, err
-}
-
-// ahead are the open changes that share this project's budget.
-func (s *Server) ahead(r *request, p views.Page) ([]views.AheadChange, error) {
-	open, err := s.Store.OpenChanges(r.ctx(), 0)
-	if err != nil {
-		return nil, err
-	}
-	var out []views.AheadChange
-	for _, c := range open {
-		shared := slices.ContainsFunc(p.Projects, func(x wtp.Project) bool {
-			return x.ID == c.ProjectID && x.CredentialID == r.project.CredentialID
-		})
-		if !shared {
-			continue
+	for field, to := range map[string]*int64{"after": &v.After, "before": &v.Before} {
+		n, err := optionalNumber(field, q.Get(field))
+		var badPlace wtp.Invalid
+		if errors.As(err, &badPlace) {
+			bad = append(bad, badPlace...)
 		}
-		left := c.Counts.Of(wtp.TargetWaiting) + c.Counts.Of(wtp.TargetSending) + c.Counts.Of(wtp.TargetUnclear)
-		out = append(out, views.AheadChange{
-			Title: c.ProjectName + " #" + strconv.FormatInt(c.Number, 10),
-			Href:  views.ChangeURL(c.ProjectSlug, c.Number),
-			Calls: (left + wtp.MaxHosts - 1) / wtp.MaxHosts,
-		})
+		*to = n
 	}
-	return out, nil
+	return bad
 }
 
 // confirmChange confirms a plan as it was shown, and leads to its change.
@@ -228,14 +204,14 @@ func (s *Server) confirmChange(r *request) error {
 	if err != nil {
 		return err
 	}
-	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm"), Back: form.Get("back"), BackAt: form.Get("back_at")}
+	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm"), Back: form.Get("back"), BackAt: form.Get("back_at"), Ramp: form.Get("ramp") == "1"}
 	var back wtp.BackOn
 	bad, err := s.checkConfirm(r, plan, typed, form["back"], &back)
 	if err != nil {
 		return err
 	}
 	if len(bad) == 0 {
-		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back})
+		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back, Ramp: typed.Ramp && plan.ToSend > 1})
 		if err == nil {
 			s.Wake()
 			return r.see(views.ChangeURL(r.project.Slug, change.Number))
@@ -289,7 +265,7 @@ func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.Conf
 		if err != nil {
 			return err
 		}
-		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket, Back: typed.Back, BackAt: typed.BackAt} // the count is typed anew
+		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket, Back: typed.Back, BackAt: typed.BackAt, Ramp: typed.Ramp} // the count is typed anew
 		v.Page.Path = previewPath(r, moved.Change.UID)
 		v.Moved = &views.MovedView{N: moved.N}
 		for _, t := range moved.Targets {

@@ -48,48 +48,59 @@ type Problem struct {
 // ChangeView is one change: its progress or result, its servers and its calls.
 type ChangeView struct {
 	Page
-	Change         wtp.Change
-	Tally          Tally
-	Batches        []wtp.Batch
-	Problems       []Problem
-	CallsPerMinute int64
-	Diff           []wtp.FieldDiff   // of a backup server
-	Backup         *wtp.BackupServer // as the inventory shows it now
-	Tab            string            // "" for all; see ChangeTab
-	Why            wtp.Why
-	Targets        []wtp.Target
-	After, Next    int64
-	Calls          []wtp.Call
-	CallsAfter     int64
-	CallsNext      int64
-	Faults         []wtp.FieldError // of the address
-	Linked         Linked
-	Timer          *TimerView // of this change; nil: it has none
-	MadeBy         *TimerView // the timer that made this change; nil: a person did
-	TimerForm      TimerForm  // as typed
-	UndoBackup     string     // the form that undoes the change of a backup server; "": none
-	Drawn          string     // TallyKey when the lists were drawn; "" for now
+	Change        wtp.Change
+	Tally         Tally
+	Batches       []wtp.Batch
+	Problems      []Problem
+	Queue         QueueView         // while it isn't over
+	Pending       PendingView       // while it isn't over
+	Diff          []wtp.FieldDiff   // of a backup server
+	Backup        *wtp.BackupServer // as the inventory shows it now
+	Tab           string            // "" for all; see ChangeTab
+	Why           wtp.Why
+	Targets       []wtp.Target
+	After, Before int64 // place in the list of targets
+	Prev, Next    int64 // Before and After of the pages beside it; 0: none
+	Calls         []wtp.Call
+	CallsAfter    int64
+	CallsNext     int64
+	Faults        []wtp.FieldError // of the address
+	Linked        Linked
+	Timer         *TimerView // of this change; nil: it has none
+	MadeBy        *TimerView // the timer that made this change; nil: a person did
+	TimerForm     TimerForm  // as typed
+	UndoBackup    string     // the form that undoes the change of a backup server; "": none
+	Drawn         string     // TallyKey when the lists were drawn; "" for now
 }
 
-// ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or
-// "confirmed", which narrows accepted. ok is false for a word it doesn't know.
-func ChangeTab(word string) (o wtp.Outcome, confirmed *bool, ok bool) {
-	yes, no := true, false
+// ChangeTab reads a tab of the list of targets: "" (all), an outcome's word, or one
+// of those that narrow accepted by what reading back showed. ok is false for a word
+// it doesn't know.
+func ChangeTab(word string) (o wtp.Outcome, seen wtp.Seen, ok bool) {
 	switch word {
 	case "":
-		return "", nil, true
-	case "confirmed":
-		return wtp.TargetAccepted, &yes, true
-	case string(wtp.TargetAccepted):
-		return wtp.TargetAccepted, &no, true
+		return "", "", true
+	case tabConfirmed:
+		return wtp.TargetAccepted, wtp.SeenWanted, true
+	case tabNotSeen:
+		return wtp.TargetAccepted, wtp.SeenNothing, true
+	case tabOtherwise:
+		return wtp.TargetAccepted, wtp.SeenOtherwise, true
 	}
 	for _, o := range wtp.Outcomes() {
 		if word == string(o) {
-			return o, nil, true
+			return o, "", true
 		}
 	}
-	return "", nil, false
+	return "", "", false
 }
+
+// The tabs of what HSS accepted.
+const (
+	tabConfirmed = "confirmed"
+	tabNotSeen   = "not_seen"
+	tabOtherwise = "otherwise"
+)
 
 // ChangeTitle says what a change does; past says it is done and seen.
 func (p Page) ChangeTitle(c wtp.Change, past bool) string {
@@ -235,6 +246,7 @@ func (v ChangeView) behind() bool { return v.drawn() != v.TallyKey() }
 // pollURL carries what the page shows, so that a poll knows what to swap.
 func (v ChangeView) pollURL() string {
 	q := v.query(v.Tab, v.Why, v.After, v.CallsAfter)
+	setNumber(q, "before", v.Before)
 	q.Set("was", v.HeadKey())
 	q.Set("drawn", v.drawn())
 	return withQuery(v.url("progress"), v.stamped(q).Encode())
@@ -264,19 +276,20 @@ func (v ChangeView) decided() int64 { return max(v.Change.ToSend-v.Tally.open(),
 func (v ChangeView) slices() []Slice {
 	t := v.Tally
 	otherwise := Slice{"warn", t.Otherwise, v.T("Accepted, HSS shows otherwise")}
-	if v.readingBack() { // that is what it shows at first
-		otherwise = Slice{"info", t.Otherwise, v.T("Accepted, HSS does not show it yet")}
+	if v.live() { // that is what it shows at first
+		otherwise.Kind = "info"
 	}
 	skipped := int64(0)
 	if v.Change.State.Over() {
 		skipped = t.of(wtp.TargetSkipped)
 	}
 	return []Slice{
-		{"ok", t.Confirmed, v.T("Read back as wanted")},
+		{"ok", t.Confirmed, v.T("Succeeded")},
 		{"info", t.unseen(), v.T("Accepted, not seen yet")},
 		otherwise,
 		{"bad", t.of(wtp.TargetRefused), v.T("Refused")},
-		{"unk", t.of(wtp.TargetUnknown) + t.of(wtp.TargetUnclear), v.T("Unknown")},
+		{"unk", t.of(wtp.TargetUnknown), v.T("Unknown")},
+		{"unk", t.of(wtp.TargetUnclear), v.T("Checking")},
 		{"acc", t.of(wtp.TargetSending), v.T("In progress")},
 		{"faint", t.of(wtp.TargetWaiting), v.T("Waiting")},
 		{"idle", t.of(wtp.TargetStopped), v.T("Stopped, not sent")},
@@ -296,7 +309,9 @@ func (v ChangeView) soFarText() string {
 }
 
 func (v ChangeView) leftText() string {
-	return v.T("%s left", v.about(calls(v.Tally.open()), v.CallsPerMinute))
+	b := v.Queue.Budget
+	at := b.At(v.Queue.Calls + v.Pending.Sending + v.Pending.Unclear + v.Pending.Waiting)
+	return v.T("%s left, until %s", v.about(at.Sub(b.Now)), v.ClockText(at))
 }
 
 func (v ChangeView) tookText() string {

@@ -26,12 +26,16 @@ func (v ChangeView) tabs() []tab {
 	t := v.Tally
 	all := []tab{
 		{"", v.T("All"), t.total()},
-		{"confirmed", v.T("Succeeded"), t.Confirmed},
-		{string(wtp.TargetAccepted), v.T("Accepted, not confirmed"), t.of(wtp.TargetAccepted) - t.Confirmed},
+		{tabConfirmed, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenWanted).text, t.Confirmed},
+		{tabNotSeen, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenNothing).text, t.unseen()},
+		{tabOtherwise, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenOtherwise).text, t.Otherwise},
+	}
+	if v.Tab == string(wtp.TargetAccepted) { // of an older link
+		all = append(all, tab{v.Tab, v.T("Accepted"), t.of(wtp.TargetAccepted)})
 	}
 	for _, o := range wtp.Outcomes() {
 		if o != wtp.TargetAccepted && o != wtp.TargetPlanned {
-			all = append(all, tab{string(o), outcomeStatus(v.Page, o, false).text, t.of(o)})
+			all = append(all, tab{string(o), outcomeStatus(v.Page, o, "").text, t.of(o)})
 		}
 	}
 	var shown []tab
@@ -52,13 +56,16 @@ func (v ChangeView) query(outcome string, why wtp.Why, after, callsAfter int64) 
 	if why != "" {
 		q.Set("why", string(why))
 	}
-	if after > 0 {
-		q.Set("after", strconv.FormatInt(after, 10))
-	}
-	if callsAfter > 0 {
-		q.Set("calls", strconv.FormatInt(callsAfter, 10))
-	}
+	setNumber(q, "after", after)
+	setNumber(q, "calls", callsAfter)
 	return q
+}
+
+// setNumber sets a parameter of an address unless it is 0.
+func setNumber(q url.Values, name string, n int64) {
+	if n > 0 {
+		q.Set(name, strconv.FormatInt(n, 10))
+	}
 }
 
 func (v ChangeView) place(outcome string, why wtp.Why, after, callsAfter int64) string {
@@ -78,13 +85,21 @@ func (v ChangeView) listed() int64 {
 	return 0
 }
 
+// csvURL is the list that is shown as a table.
+func (v ChangeView) csvURL() string {
+	return withQuery(v.url("servers.csv"), v.query(v.Tab, v.Why, 0, 0).Encode())
+}
+
 func (v ChangeView) targetPager() PagerView {
 	pv := PagerView{Text: v.T("%d of %d", len(v.Targets), v.listed())}
 	if v.Why != "" {
 		pv.Text = v.N(int64(len(v.Targets)), "%d shown", "%d shown")
 	}
-	if v.After > 0 {
+	if v.Prev > 0 {
 		pv.First = v.tabURL(v.Tab, v.Why, 0)
+		q := v.query(v.Tab, v.Why, 0, v.CallsAfter)
+		setNumber(q, "before", v.Prev)
+		pv.Prev = withQuery(v.url(), q.Encode()) + "#servers"
 	}
 	if v.Next > 0 {
 		pv.Next = v.tabURL(v.Tab, v.Why, v.Next)
@@ -110,9 +125,9 @@ func (v ChangeView) whyText(t wtp.Target) string {
 		return v.Say(t.Why.Reason())
 	case t.Code != "" || t.Message != "":
 		return strings.TrimSpace(t.Code + " " + t.Message)
-	case t.Outcome == wtp.TargetAccepted && t.SeenAt != 0 && !t.Confirmed():
+	case t.Outcome == wtp.TargetAccepted && t.Shown() == wtp.SeenOtherwise:
 		return v.T("HSS accepted it, but shows otherwise.")
-	case t.Outcome == wtp.TargetAccepted && t.SeenAt == 0:
+	case t.Outcome == wtp.TargetAccepted && t.Shown() == wtp.SeenNothing:
 		return v.T("HSS accepted it.")
 	case t.Outcome == wtp.TargetUnclear:
 		return v.T("No clear answer; it is being read back.")
@@ -204,7 +219,7 @@ func (v ChangeView) troubles() []trouble {
 	add(v.Tally.of(wtp.TargetUnknown), "unk", "help-circle", v.T("HSS did not answer clearly, and reading back did not settle it"), v.T("It may have worked. Look at the server in HSS before trying again."), string(wtp.TargetUnknown))
 	add(v.Tally.of(wtp.TargetUnclear), "unk", "zoom-question", v.T("No clear answer from HSS yet"), v.T("It may have worked. The console reads these servers back before anything is sent again."), string(wtp.TargetUnclear))
 	if !v.readingBack() {
-		add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console read it back for 30 minutes after the end."), string(wtp.TargetAccepted))
+		add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console read it back for 30 minutes after the end."), tabOtherwise)
 	}
 	return s
 }
@@ -284,7 +299,7 @@ func (v ChangeView) batchStatus(s wtp.BatchState) (class, icon, word string) {
 	case wtp.BatchSending:
 		return "tile-run", "loader-2", v.T("in progress")
 	case wtp.BatchUnclear:
-		return "tile-unk", "zoom-question", v.T("no clear answer yet")
+		return "tile-unk", "zoom-question", v.T("checking")
 	case wtp.BatchAccepted:
 		if v.Tally.of(wtp.TargetAccepted) == v.Tally.Confirmed {
 			return "tile-ok", "check", v.T("accepted and read back")

@@ -61,7 +61,7 @@ func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
 	require.Empty(t, v.troubles())
 	v.Change.ReadBackAt = 0
 	d := drawn(t, ChangeProgress(v))
-	require.Equal(t, []string{"Read back as wanted 4", "Accepted, not seen yet 1", "Accepted, HSS shows otherwise 5", "Skipped 2"}, words(d.Find(".lgd li")))
+	require.Equal(t, []string{"Succeeded 4", "Accepted, not seen yet 1", "Accepted, HSS shows otherwise 5", "Skipped 2"}, words(d.Find(".lgd li")))
 	require.Contains(t, words(d.Find("ul.list li"))[0], "HSS accepted it, but shows otherwise")
 	require.Equal(t, "Accepted, HSS shows otherwise on 5", v.pill().text)
 	_, polls := d.Find("#progress").Attr("hx-trigger")
@@ -110,10 +110,10 @@ func TestChangePageHasOneOfEach(t *testing.T) {
 func TestAboutTime(t *testing.T) {
 	p := changePage()
 	for _, row := range []struct {
-		calls, perMinute int64
-		want             string
-	}{{0, 5, "less than a minute"}, {5, 5, "less than a minute"}, {6, 5, "about 1 minute"}, {54, 5, "about 10 minutes"}, {500, 5, "about 99 minutes"}, {1000, 5, "about 3 h 19 min"}, {10, 0, "less than a minute"}} {
-		require.Equal(t, row.want, p.about(row.calls, row.perMinute), "%+v", row)
+		took time.Duration
+		want string
+	}{{0, "less than a minute"}, {59 * time.Second, "less than a minute"}, {65 * time.Second, "about 1 minute"}, {95 * time.Second, "about 2 minutes"}, {99 * time.Minute, "about 99 minutes"}, {199 * time.Minute, "about 3 h 19 min"}} {
+		require.Equal(t, row.want, p.about(row.took), "%+v", row)
 	}
 }
 

@@ -94,10 +94,10 @@ func TestBarsFillTheirWidthAndHideNothing(t *testing.T) {
 
 func TestOutcomeOfAnAnswerAloneIsNotASuccess(t *testing.T) {
 	p := testPage(t, "en")
-	require.NotContains(t, render(t, OutcomeStatus(p, wtp.TargetAccepted, false)), "st-ok")
-	require.Contains(t, render(t, OutcomeStatus(p, wtp.TargetAccepted, true)), "st-ok")
+	require.NotContains(t, render(t, OutcomeStatus(p, wtp.TargetAccepted, wtp.SeenNothing)), "st-ok")
+	require.Contains(t, render(t, OutcomeStatus(p, wtp.TargetAccepted, wtp.SeenWanted)), "st-ok")
 	for _, o := range wtp.Outcomes() {
-		require.NotContains(t, render(t, OutcomeStatus(p, o, false)), "help-circle\"></use></svg>"+string(o), o)
+		require.NotContains(t, render(t, OutcomeStatus(p, o, "")), "help-circle\"></use></svg>"+string(o), o)
 	}
 }
 

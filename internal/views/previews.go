@@ -1,7 +1,6 @@
 package views
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -13,21 +12,23 @@ import (
 // PreviewView is a planned change before it is confirmed.
 type PreviewView struct {
 	Page
-	Plan           wtp.Change
-	Counts         []PlanCount
-	Bucket         wtp.Bucket // whose servers are listed; "" with Faults
-	Why            wtp.Why    // "" for all of the bucket
-	Targets        []wtp.Target
-	After, Next    int64 // place in the list; Next 0: it ends here
-	Form           ConfirmForm
-	Faults         []wtp.FieldError // of the form or the address
-	Refused        string           // why the confirmation was refused, "" if it wasn't
-	CallsPerMinute int64
-	Ahead          []AheadChange // under way, with the same credential
-	On, Can        int64         // servers with dynamic WTP on, and that can have it
-	Linked                       // Of: what this plan undoes or tries again
-	Moved          *MovedView    // this plan replaces one that was no longer true
-	Limits         wtp.Limits
+	Plan          wtp.Change
+	Counts        []PlanCount
+	Bucket        wtp.Bucket // whose servers are listed; "" with Faults
+	Why           wtp.Why    // "" for all of the bucket
+	Query         string     // part of name, address or host ID; "" for all
+	Targets       []wtp.Target
+	After, Before int64 // place in the list
+	Prev, Next    int64 // Before and After of the pages beside it; 0: none
+	Form          ConfirmForm
+	Faults        []wtp.FieldError // of the form or the address
+	Refused       string           // why the confirmation was refused, "" if it wasn't
+	Queue         QueueView        // what this plan shares a budget with
+	Conflicts     ConflictsView
+	On, Can       int64      // servers with dynamic WTP on, and that can have it
+	Linked                   // Of: what this plan undoes or tries again
+	Moved         *MovedView // this plan replaces one that was no longer true
+	Limits        wtp.Limits
 }
 
 // PlanCount is how many servers a plan puts into a bucket for one reason.
@@ -41,12 +42,7 @@ type PlanCount struct {
 type ConfirmForm struct {
 	Reason, Ticket, Confirm string
 	Back, BackAt            string // when to turn back on: a word of wtp, and a date and time for wtp.BackAt
-}
-
-// AheadChange is a change that is carried out before this one.
-type AheadChange struct {
-	Title, Href string
-	Calls       int64 // still to be made
+	Ramp                    bool   // begin with a few servers
 }
 
 // MovedView is what changed between two plans.
@@ -166,7 +162,9 @@ func (v PreviewView) bucketKind(b wtp.Bucket) string {
 	return "faint"
 }
 
-func (v PreviewView) bucketName(b wtp.Bucket) string { return v.bucketWord(b, v.Plan.Direction) }
+func (v PreviewView) bucketName(b wtp.Bucket) string {
+	return v.bucketWord(b, v.Plan.Direction)
+}
 
 func (p Page) bucketWord(b wtp.Bucket, d wtp.Direction) string {
 	switch b {
@@ -310,37 +308,6 @@ func share(n, total int64) string {
 	return strconv.FormatInt(tenths/10, 10) + "." + strconv.FormatInt(tenths%10, 10) + "%"
 }
 
-func calls(n int64) int64 { return (n + wtp.MaxHosts - 1) / wtp.MaxHosts }
-
-func (v PreviewView) callsText() string {
-	return v.N(calls(v.Plan.ToSend), "%d call, of at most %d servers", "%d calls, of at most %d servers each", calls(v.Plan.ToSend), int64(wtp.MaxHosts))
-}
-
-func (v PreviewView) aheadCalls() int64 {
-	var n int64
-	for _, a := range v.Ahead {
-		n += a.Calls
-	}
-	return n
-}
-
-func (v PreviewView) timeText() string {
-	return v.about(calls(v.Plan.ToSend)+v.aheadCalls(), v.CallsPerMinute)
-}
-
-// about is how long so many calls take within the budget, which lets a first
-// minute's worth of them through at once.
-func (p Page) about(calls, perMinute int64) string {
-	if perMinute <= 0 || calls <= perMinute {
-		return p.T("less than a minute")
-	}
-	minutes := (calls - 1) / perMinute
-	if minutes < 120 {
-		return p.N(minutes, "about %d minute", "about %d minutes")
-	}
-	return p.T("about %d h %d min", minutes/60, minutes%60)
-}
-
 func (v PreviewView) open() bool {
 	return v.Plan.State == wtp.Planned && v.Plan.ExpiresAt > wtp.At(v.Now)
 }
@@ -399,50 +366,6 @@ func (v PreviewView) formFaults() []wtp.FieldError {
 		}
 	}
 	return s
-}
-
-func (v PreviewView) addressFaults() []wtp.FieldError {
-	var s []wtp.FieldError
-	for _, e := range v.Faults {
-		if e.Field == "bucket" || e.Field == "why" || e.Field == "after" {
-			s = append(s, e)
-		}
-	}
-	return s
-}
-
-func (v PreviewView) listURL(b wtp.Bucket, w wtp.Why, after int64) string {
-	q := url.Values{"bucket": {string(b)}}
-	if w != "" {
-		q.Set("why", string(w))
-	}
-	if after > 0 {
-		q.Set("after", strconv.FormatInt(after, 10))
-	}
-	return v.url() + "?" + q.Encode() + "#servers"
-}
-
-func (v PreviewView) listed() int64 {
-	if v.Why == "" {
-		return v.count(v.Bucket)
-	}
-	for _, c := range v.Counts {
-		if c.Bucket == v.Bucket && c.Why == v.Why {
-			return c.N
-		}
-	}
-	return 0
-}
-
-func (v PreviewView) pager() PagerView {
-	pv := PagerView{Text: v.T("%d of %d", len(v.Targets), v.listed())}
-	if v.After > 0 {
-		pv.First = v.listURL(v.Bucket, v.Why, 0)
-	}
-	if v.Next > 0 {
-		pv.Next = v.listURL(v.Bucket, v.Why, v.Next)
-	}
-	return pv
 }
 
 func (v PreviewView) movedText() string {

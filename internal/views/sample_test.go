@@ -161,7 +161,7 @@ func samples(p Page, text string) map[string]templ.Component {
 		"NoticeBox":          NoticeBox(p, "warn"),
 		"NoticeWith":         NoticeWith(p, "bad", SubmitButton(p, "", "x", text)),
 		"OutcomeBar":         OutcomeBar(p, []Slice{{"ok", 3, text}, {"bad", 1, text}}, "lg"),
-		"OutcomeStatus":      OutcomeStatus(p, wtp.Outcome(text), false),
+		"OutcomeStatus":      OutcomeStatus(p, wtp.Outcome(text), ""),
 		"PageHead":           PageHead(text, text),
 		"Pager":              Pager(p, PagerView{First: text, Prev: text, Next: text, Text: text}),
 		"Pill":               Pill(p, "ok", "loader-2", text),

@@ -38,7 +38,7 @@ func (v ServerView) changeURL(e ServerEntry) string {
 
 // entryStatus is how an entry of the history is shown.
 func (v ServerView) entryStatus(e ServerEntry) status {
-	s := outcomeStatus(v.Page, e.Target.Outcome, e.Target.Confirmed())
+	s := outcomeStatus(v.Page, e.Target.Outcome, e.Target.Shown())
 	if e.Target.Kind == wtp.DynamicWTP && e.Target.Outcome == wtp.TargetAccepted {
 		wanted := dynamicWord(v.Page, e.Target.Wanted)
 		s.icon = wanted.icon

@@ -679,7 +679,7 @@ func serverHistory(v ServerView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = OutcomeStatus(v.Page, e.Target.Outcome, e.Target.Confirmed()).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = OutcomeStatus(v.Page, e.Target.Outcome, e.Target.Shown()).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -74,13 +74,16 @@ func backupStatus(p Page, n int64) status {
 	return status{"unk", "help-circle", p.T("Unknown (%d)", n)}
 }
 
-func outcomeStatus(p Page, o wtp.Outcome, confirmed bool) status {
+func outcomeStatus(p Page, o wtp.Outcome, seen wtp.Seen) status {
 	switch o {
 	case wtp.TargetAccepted:
-		if confirmed {
+		switch seen {
+		case wtp.SeenWanted:
 			return status{"ok", "check", p.T("Succeeded")}
+		case wtp.SeenOtherwise:
+			return status{"warn", "alert-triangle", p.T("Accepted, HSS shows otherwise")}
 		}
-		return status{"quiet", "circle-dashed", p.T("Accepted")}
+		return status{"quiet", "circle-dashed", p.T("Accepted, not seen yet")}
 	case wtp.TargetRefused:
 		return status{"bad", "x", p.T("Refused")}
 	case wtp.TargetUnknown:

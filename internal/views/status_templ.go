@@ -375,9 +375,9 @@ func BackupPill(p Page, status int64) templ.Component {
 	})
 }
 
-// OutcomeStatus is where a target stands. confirmed says that reading back
-// showed what was wanted; an answer alone is never shown as a success.
-func OutcomeStatus(p Page, o wtp.Outcome, confirmed bool) templ.Component {
+// OutcomeStatus is where a target stands. seen is what reading back
+// showed; an answer alone is never shown as a success.
+func OutcomeStatus(p Page, o wtp.Outcome, seen wtp.Seen) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -398,7 +398,7 @@ func OutcomeStatus(p Page, o wtp.Outcome, confirmed bool) templ.Component {
 			templ_7745c5c3_Var18 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = statusOf(p, outcomeStatus(p, o, confirmed)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = statusOf(p, outcomeStatus(p, o, seen)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -1,0 +1,124 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"wtp-console/internal/wtp"
+)
+
+// Ahead is a change that is under way with the credential and the operation that
+// another one needs: they share a budget.
+type Ahead struct {
+	Number          int64
+	ProjectID       int64
+	ProjectSlug     string
+	ProjectName     string
+	ConfirmedByName string
+	SetIn           int64 // number of the change whose timer made it; 0: a person did
+	EventSeq        int64
+	Calls           int64 // still to be made, if none has to be made twice
+}
+
+// Ahead lists the open changes of that kind on the credential, in the order they
+// were confirmed; only those before the place in the history, if it isn't 0. At
+// most 100 are listed; calls counts all of them.
+func (s *Store) Ahead(ctx context.Context, credentialID int64, kind wtp.ChangeKind, before int64) (rows []Ahead, calls int64, err error) {
+	rows, err = many[Ahead](s.reader(ctx), `SELECT c.number, c.project_id, p.slug AS project_slug, p.name AS project_name, c.confirmed_by_name, c.set_in, c.event_seq,
+		(SELECT COUNT(*) FROM batches b WHERE b.change_id = c.id AND b.state IN ('waiting', 'sending', 'unclear')) AS calls
+		FROM changes c JOIN projects p ON p.id = c.project_id
+		WHERE c.state IN ('queued', 'running') AND p.credential_id = ? AND c.kind = ? AND (CAST(? AS bigint) = 0 OR c.event_seq < ?) ORDER BY c.event_seq`,
+		credentialID, kind, before, before)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading the queue: %w", err)
+	}
+	for _, r := range rows {
+		calls += r.Calls
+	}
+	return rows[:min(len(rows), 100)], calls, nil
+}
+
+// Budget reads what is left of the budget of a credential for one operation, in a
+// window of wtp.CallWindow; limit is how many calls it lets through.
+func (s *Store) Budget(ctx context.Context, credentialID int64, operation string, limit int64) (wtp.Budget, error) {
+	g := s.reader(ctx)
+	now := s.Now()
+	b := wtp.Budget{Limit: max(limit, 1), Now: now}
+	var err error
+	if b.LockedUntil, err = one[wtp.Instant](g, "SELECT locked_until FROM credentials WHERE id = ?", credentialID); err != nil {
+		return b, fmt.Errorf("credential: %w", err)
+	}
+	b.BlockedUntil, err = one[wtp.Instant](g, "SELECT until FROM budget_blocks WHERE credential_id = ? AND operation = ?", credentialID, operation)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+		return b, fmt.Errorf("budget: %w", err)
+	}
+	b.Taken, err = many[wtp.Instant](g, "SELECT at FROM budget_calls WHERE credential_id = ? AND operation = ? AND at > ? ORDER BY at DESC LIMIT ?",
+		credentialID, operation, now.Add(-wtp.CallWindow-wtp.Careful(b.BlockedUntil, now)), b.Limit)
+	if err != nil {
+		return b, fmt.Errorf("budget: %w", err)
+	}
+	slices.Reverse(b.Taken)
+	return b, nil
+}
+
+// Pending says what of a change waits, so that its page can say for what.
+type Pending struct {
+	Sending  int64       // batches in flight
+	Unclear  int64       // batches to be read back
+	Waiting  int64       // batches to be sent
+	RunAt    wtp.Instant // when the first of Waiting may be sent; 0: at once
+	Step     int64       // of a ramp: the first step of which something waits or is in flight; 0: none
+	LastStep int64       // of a ramp: its last step
+	Held     int64       // of a ramp: how many servers of the steps before Step are not yet read back as wanted
+	HeldStep int64       // the step they are of
+	HeldSize int64       // how many servers that step has
+}
+
+// Pending reads what of a change waits. Its cost grows with its batches only, and
+// for a ramp with the servers of one step.
+func (s *Store) Pending(ctx context.Context, c wtp.Change) (Pending, error) {
+	g := s.reader(ctx)
+	rows, err := many[struct {
+		State wtp.BatchState
+		N     int64
+		RunAt wtp.Instant
+		Step  int64
+	}](g, "SELECT state, COUNT(*) AS n, MIN(run_at) AS run_at, MIN(step) AS step FROM batches WHERE change_id = ? AND state IN ('waiting', 'sending', 'unclear') GROUP BY state", c.ID)
+	if err != nil {
+		return Pending{}, fmt.Errorf("reading batches: %w", err)
+	}
+	var p Pending
+	for _, r := range rows {
+		switch r.State {
+		case wtp.BatchSending:
+			p.Sending = r.N
+		case wtp.BatchUnclear:
+			p.Unclear = r.N
+		case wtp.BatchWaiting:
+			p.Waiting, p.RunAt = r.N, r.RunAt
+		}
+		if p.Step == 0 || r.Step < p.Step {
+			p.Step = r.Step
+		}
+	}
+	if c.Ramp == 0 {
+		p.Step = 0
+		return p, nil
+	}
+	if p.LastStep, err = one[int64](g, "SELECT COALESCE(MAX(step), 0) FROM batches WHERE change_id = ?", c.ID); err != nil {
+		return p, fmt.Errorf("reading batches: %w", err)
+	}
+	if p.Step < 2 {
+		return p, nil
+	}
+	p.HeldStep = p.Step - 1
+	held, err := one[struct{ N, Held int64 }](g, `SELECT COUNT(*) AS n, COALESCE(SUM(CASE WHEN t.outcome = 'accepted' AND t.seen <> t.wanted THEN 1 ELSE 0 END), 0) AS held
+		FROM targets t WHERE t.batch_id > 0 AND t.batch_id IN (SELECT b.id FROM batches b WHERE b.change_id = ? AND b.step = ? AND b.state <> 'split')`, c.ID, p.HeldStep)
+	if err != nil {
+		return p, fmt.Errorf("targets of a step: %w", err)
+	}
+	p.HeldSize, p.Held = held.N, held.Held
+	return p, nil
+}
