@@ -116,6 +116,7 @@ func BenchmarkPlan(b *testing.B) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		b.ReportMetric(float64(m.Sys>>20), "sys-MB")
+		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/2, "x_of_limit")
 	})
 }
 
@@ -215,6 +216,7 @@ func BenchmarkProgress(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)*200, "x_of_limit")
 	})
 }
 
