@@ -176,7 +176,10 @@ func BenchmarkThrottledChange(b *testing.B) {
 }
 
 // callsAtOnce are the calls at a time that BenchmarkChange measures.
-func callsAtOnce() []int { return []int{1} }
+func callsAtOnce() []int { return []int{1, 2} }
 
 // atOnce sets how many calls of a change are made at a time.
-func (g *bench) atOnce(int) {}
+func (g *bench) atOnce(n int) {
+	g.Helper()
+	g.must(g.store.SetSetting(g.Context(), wtp.Actor{Name: "bench"}, wtp.CallsAtOnce, fmt.Sprint(n)))
+}

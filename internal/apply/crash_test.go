@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func TestProcessDiesDuringACall(t *testing.T) {
 				stop()
 				g.clock.Advance(time.Minute)
 				g.wired(open())
-				if got := g.outcomes(c); got[wtp.TargetSending] != 200 || got[wtp.TargetWaiting] != 200 {
+				// The third may have been got ready meanwhile.
+				if got := g.outcomes(c); got[wtp.TargetSending] < 200 || got[wtp.TargetSending]+got[wtp.TargetWaiting] != 400 {
 					t.Errorf("on disk after the death: %v", got)
 				}
 				g.finish(c)
@@ -83,7 +85,12 @@ func TestPersonDisabledWhileDown(t *testing.T) {
 		_, err := g.store.ChangeUser(t.Context(), wtp.Actor{Name: "root", Role: wtp.Admin}, g.user.ID, wtp.Operator, true)
 		g.must(err)
 		g.finish(c)
-		g.want(c, wtp.Stopped, "unknown 200 stopped 400")
+		// A second batch may have been got ready.
+		got := g.outcomes(c)
+		g.want(c, wtp.Stopped, fmt.Sprintf("unknown %d stopped %d", got[wtp.TargetUnknown], 600-got[wtp.TargetUnknown]))
+		if n := got[wtp.TargetUnknown]; n != 200 && n != 400 {
+			t.Errorf("%d are unknown", n)
+		}
 		if n := g.sent(hsstest.OpSetRaspSwitch); n != 0 {
 			t.Errorf("%d calls reached HSS", n)
 		}

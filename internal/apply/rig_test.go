@@ -9,8 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +54,7 @@ func newRig(t *testing.T, clock *dbtest.Clock, store *db.Store, config hsstest.C
 	g.ring = ring
 	ctx := t.Context()
 	g.must(store.SetSetting(ctx, wtp.Actor{Name: "test"}, connect.SettingCallsPerMinute, "100000"))
+	g.sideBySide(1)
 	_, err = store.CreateUser(ctx, wtp.Actor{Name: "test"}, wtp.User{Name: "root", NameKey: "root", PasswordHash: "x", Role: wtp.Admin})
 	g.must(err)
 	g.user, err = store.CreateUser(ctx, wtp.Actor{Name: "test"}, wtp.User{Name: "mei", NameKey: "mei", PasswordHash: "x", Role: wtp.Operator})
@@ -90,6 +93,12 @@ func (g *rig) wired(store *db.Store) {
 		Wake: make(chan struct{}, 1), Changed: func() { g.ended <- struct{}{} }, Poll: time.Hour, Wait: g.wait}
 	g.reader = &inventory.Reader{Store: store, Connect: g.connect, Owner: "reader-" + g.runner.Owner, Now: g.clock.Now, Logger: quiet,
 		Wake: make(chan struct{}, 1), Poll: time.Hour}
+}
+
+// sideBySide sets how many calls of a change may be in flight.
+func (g *rig) sideBySide(n int) {
+	g.t.Helper()
+	g.must(g.store.SetSetting(g.t.Context(), wtp.Actor{Name: "test"}, wtp.CallsAtOnce, strconv.Itoa(n)))
 }
 
 // wait lets the clock jump instead.
@@ -305,6 +314,8 @@ type wire struct {
 	before func(*http.Request) error
 	// after, when set, sees each write's answer and may spoil it.
 	after func(*http.Response, error) (*http.Response, error)
+	// read, when set, sees each reading call first.
+	read func(*http.Request)
 }
 
 func (w *wire) faults() []string {
@@ -314,7 +325,8 @@ func (w *wire) faults() []string {
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	write := strings.HasSuffix(r.URL.Path, "/webtamper/rasp/status") || r.Method == http.MethodPut
+	write := strings.HasSuffix(r.URL.Path, "/webtamper/rasp/status") || strings.HasSuffix(r.URL.Path, "/set-remote-backup") ||
+		r.Method == http.MethodPut || r.Method == http.MethodDelete
 	w.mu.Lock()
 	before, after := w.before, w.after
 	w.mu.Unlock()
@@ -329,6 +341,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		}
+	}
+	if !write && w.read != nil {
+		w.read(r)
 	}
 	resp, err := transport().RoundTrip(r)
 	if write && after != nil {
@@ -351,6 +366,7 @@ func (w *wire) intended(r *http.Request) error {
 		HostIDs []string `json:"host_id_list"`
 		HostID  string   `json:"host_id"`
 		Status  *bool    `json:"status"`
+		Backups []string `json:"backup_host_id_list"`
 	}
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
@@ -358,13 +374,19 @@ func (w *wire) intended(r *http.Request) error {
 	if sent.HostID != "" {
 		sent.HostIDs = []string{sent.HostID}
 	}
+	sent.HostIDs = append(sent.HostIDs, sent.Backups...)
+	for _, end := range []string{"/set-remote-backup", "/rasp-path"} {
+		if one, ok := strings.CutSuffix(r.URL.Path, end); ok {
+			sent.HostIDs = []string{path.Base(one)}
+		}
+	}
 	ctx := context.Background()
 	open, err := w.store.OpenChanges(ctx, 0)
 	if err != nil {
 		return err
 	}
 	for _, row := range open {
-		sending, err := w.store.Targets(ctx, db.TargetQuery{ChangeID: row.ID, Outcome: wtp.TargetSending, Limit: 500})
+		sending, err := w.store.Targets(ctx, db.TargetQuery{ChangeID: row.ID, Outcome: wtp.TargetSending, Limit: 5000})
 		if err != nil {
 			return err
 		}
@@ -372,18 +394,19 @@ func (w *wire) intended(r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(calls, func(c wtp.Call) bool { return c.EndedAt == 0 && c.Class == "" && c.BatchID != 0 })
-		if i < 0 || int(calls[i].Hosts) != len(sent.HostIDs) || calls[i].SentAt == 0 || !strings.HasSuffix(r.URL.Path, calls[i].Path) {
-			continue
-		}
 		if row.Kind == wtp.DynamicWTP && (sent.Status == nil || *sent.Status != (row.Direction == wtp.Enable)) {
 			continue
 		}
-		ids := hostIDs(sending)
-		slices.Sort(ids)
 		want := slices.Sorted(slices.Values(sent.HostIDs))
-		if slices.Equal(ids, want) {
-			return nil
+		for _, c := range calls {
+			if c.EndedAt != 0 || c.Class != "" || c.BatchID == 0 || int(c.Hosts) != len(want) || c.SentAt == 0 || !strings.HasSuffix(r.URL.Path, c.Path) {
+				continue
+			}
+			ids := hostIDs(slices.DeleteFunc(slices.Clone(sending), func(t wtp.Target) bool { return t.BatchID != c.BatchID }))
+			slices.Sort(ids)
+			if slices.Equal(ids, want) {
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("%s %s with %d servers left without a record of it", r.Method, r.URL.Path, len(sent.HostIDs))

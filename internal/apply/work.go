@@ -4,15 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
 	"time"
 
-	"wtp-console/internal/connect"
 	"wtp-console/internal/db"
-	"wtp-console/internal/hss"
 	"wtp-console/internal/wtp"
 )
 
@@ -20,7 +15,8 @@ import (
 // on: a stop, a person who was disabled, a lost lease take hold that soon.
 const look = 5 * time.Second
 
-// work is one change being carried out by this process. What it holds beside the
+// work is one change being carried out by this process. All but the calls
+// themselves is done by one goroutine; see send.go. What it holds beside the
 // database are counts that may start again after a restart.
 type work struct {
 	*Runner
@@ -31,17 +27,22 @@ type work struct {
 	unknown bool // this version doesn't know how to carry it out
 	stale   bool // confirmed too long ago to be begun or gone on with
 
+	atOnce int           // how many calls may be in flight
+	flying int           // how many are
+	landed chan *sending // their answers
+
 	tries     int64                 // sendings in a row that never left
 	unsettled map[int64]wtp.Instant // when reading a batch back was first tried
 	readings  map[int64]int64       // failed readings back of a batch
 	failed    map[int64]bool        // batches without a clear answer since the last clear one
-	unclear   int64                 // sendings without a clear answer since then
+	unclear   int                   // sendings without a clear answer since then
 	refused   int                   // calls refused in a row
 	conflicts int                   // refusals to begin a call in a row
+	looked    lookedAt              // the last reading of a step
 }
 
 func newWork(r *Runner, change wtp.Change, owner string, log *slog.Logger) *work {
-	return &work{Runner: r, owner: owner, change: change, log: log,
+	return &work{Runner: r, owner: owner, change: change, log: log, atOnce: 1, landed: make(chan *sending, wtp.MaxCallsAtOnce),
 		unsettled: map[int64]wtp.Instant{}, readings: map[int64]int64{}, failed: map[int64]bool{}}
 }
 
@@ -53,25 +54,47 @@ func (w *work) run(ctx context.Context) error {
 		return w.ended(ctx, err)
 	}
 	w.stale = w.now().Sub(w.change.ConfirmedAt.Time()) > cmp.Or(w.ResumeWithin, DefaultResumeWithin)
-	for ctx.Err() == nil {
-		b, targets, ok, until, err := w.Store.NextBatch(ctx, w.change.ID, w.owner)
-		switch {
-		case err != nil:
-			return w.ended(ctx, err)
-		case !ok && until == 0:
-			return w.finish(ctx)
-		case !ok:
-			err = w.pause(ctx, min(max(until.Sub(wtp.At(w.now())), 10*time.Millisecond), look))
-		case b.State == wtp.BatchUnclear:
-			err = w.settle(ctx, b, targets)
-		default:
-			err = w.send(ctx, b, targets)
-		}
-		if err != nil {
-			return w.ended(ctx, err)
-		}
+	over := false
+	for ctx.Err() == nil && err == nil && !over {
+		over, err = w.round(ctx)
 	}
-	return nil
+	// What is in flight is answered and recorded, whatever happened.
+	if w.flying > 0 {
+		err = cmp.Or(err, w.hold(ctx))
+	}
+	return w.ended(ctx, err)
+}
+
+// round does the next thing there is to do; over says that there is none.
+func (w *work) round(ctx context.Context) (over bool, err error) {
+	b, targets, ok, until, err := w.Store.NextBatch(ctx, w.change.ID, w.owner)
+	switch {
+	case err != nil:
+		return false, err
+	case ok && b.State == wtp.BatchWaiting:
+		return false, w.send(ctx, b, targets)
+	case !ok && until > 0:
+		return false, w.idle(ctx, max(until.Sub(wtp.At(w.now())), 10*time.Millisecond))
+	case w.flying > 0:
+		return false, w.idle(ctx, look) // the answers may change what is to be done
+	case ok:
+		return false, w.settle(ctx, b, targets)
+	case b.ID != 0:
+		return false, w.awaitStep(ctx, b)
+	}
+	return true, w.finish(ctx)
+}
+
+// idle waits, at most for d and for a look, or until a call in flight is answered.
+func (w *work) idle(ctx context.Context, d time.Duration) error {
+	d = min(d, look)
+	if w.flying == 0 {
+		return w.pause(ctx, d)
+	}
+	if s := w.answer(ctx, d); s != nil {
+		return w.answered(ctx, s)
+	}
+	return ctx.Err()
 }
 
 // ended makes of an error what carry must know: nil when there is nothing more to
@@ -92,225 +115,6 @@ func (w *work) ended(ctx context.Context, err error) error {
 		return nil // stopped by a person while nothing was in flight
 	}
 	return errFenced
-}
-
-// send sends one waiting batch, or finds that it may not be sent now.
-func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) error {
-	if paused, err := w.Store.Paused(ctx); err != nil {
-		return err
-	} else if paused.On() {
-		return w.pause(ctx, look)
-	}
-	how := kindOf(w.change, targets[0].Kind)
-	w.unknown = how == nil
-	switch why, err := w.mayNot(ctx); {
-	case err != nil:
-		return err
-	case why != "":
-		return w.stop(ctx, why)
-	}
-	client, cred, err := w.Connect.Client(ctx, w.project)
-	var up *wtp.Upstream
-	if errors.As(err, &up) {
-		if up.Class == string(hss.ClassKeyLocked) {
-			return w.pause(ctx, min(max(cred.LockedUntil.Sub(wtp.At(w.now())), time.Second), look))
-		}
-		return w.stop(ctx, whyStop(up.Class))
-	}
-	if err != nil {
-		return err
-	}
-	call := how.call(targets)
-	call.Path = "/v5/" + w.project.HSSProjectID + call.Path
-	// The budget comes before the mark: what waits for it can still be stopped,
-	// and a process that dies meanwhile leaves nothing unclear.
-	wait, err := w.Connect.Take(ctx, cred.ID, call.Operation)
-	if errors.As(err, &up) {
-		return nil // locked or removed this very moment: the next round says which
-	}
-	if err != nil {
-		return err
-	}
-	if wait > 0 {
-		return w.pause(ctx, min(wait, look))
-	}
-	call, err = w.Store.BeginCall(ctx, w.owner, b, call)
-	if errors.Is(err, db.ErrPaused) {
-		return nil // paused this very moment: the next round waits
-	}
-	if errors.Is(err, wtp.ErrConflict) && w.conflicts < 3 {
-		w.conflicts++ // stopped this very moment, or fenced: NextBatch knows
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	w.conflicts = 0
-
-	calling, done := w.graceful(ctx)
-	defer done()
-	meta, err := how.write(connect.Prepaid(calling, call.Operation), client, targets)
-	up = w.Connect.Heard(ctx, cred.ID, err)
-	fill(&call, meta, up)
-	call.EndedAt = wtp.At(w.now())
-	ruling := judge(err, len(targets), w.tries+1, cmp.Or(w.MaxSendings, DefaultMaxSendings), w.now(), cmp.Or(w.ReadBackAfter, DefaultReadBackAfter))
-	if err := w.record(ctx, func(ctx context.Context) error { return w.Store.EndCall(ctx, w.owner, call, ruling.verdict) }); err != nil {
-		return err
-	}
-	w.log.Info("batch sent", "batch", b.No, "servers", len(targets), "attempt", b.Attempts+1, "class", call.Class, "status", call.Status,
-		"code", call.Code, "hss_request_id", call.RequestID, "verdict", string(ruling.verdict.Kind))
-	return w.after(ctx, b, targets, ruling)
-}
-
-// after does what a ruling asks for beside its record.
-func (w *work) after(ctx context.Context, b wtp.Batch, targets []wtp.Target, r ruling) error {
-	switch {
-	case r.stop != "":
-		return w.stop(ctx, r.stop)
-	case r.neverLeft:
-		// The next batch would fare no better: all of them wait.
-		w.tries++
-		return w.pause(ctx, max(r.verdict.RunAt.Sub(wtp.At(w.now())), 0))
-	}
-	w.tries = 0
-	if r.verdict.Kind != db.Unclear {
-		clear(w.failed)
-		w.unclear = 0
-		return w.countRefusals(ctx, r.verdict.Kind)
-	}
-	w.failed[b.ID] = true
-	w.unclear++
-	if int64(len(w.failed)) >= cmp.Or(w.MaxFailures, DefaultMaxFailures) || w.unclear >= tooManyUnclear {
-		if err := w.stop(ctx, whyStop(string(hss.ClassUnclear))); err != nil {
-			return err
-		}
-	}
-	// Settled before anything else is sent: whatever stands between HSS and us
-	// would spoil the next batch too.
-	if err := w.pause(ctx, cmp.Or(w.ReadBackAfter, DefaultReadBackAfter)); err != nil {
-		return err
-	}
-	return w.settle(ctx, b, targets)
-}
-
-// countRefusals stops a change of which HSS refuses everything: splitting it all
-// the way down would cost two calls a server.
-func (w *work) countRefusals(ctx context.Context, kind db.VerdictKind) error {
-	switch kind {
-	case db.Accepted:
-		w.refused = 0
-	case db.Refused, db.Split:
-		w.refused++
-	}
-	if w.refused < tooManyRefused {
-		return nil
-	}
-	return w.stop(ctx, wtp.Say("HSS refused twenty calls in a row. Nothing more was sent. See why it refused them, then plan the rest again.").ID)
-}
-
-// tooManyRefused calls in a row, none accepted between them, stop a change.
-// Finding one culprit among 200 takes at most nine.
-const tooManyRefused = 20
-
-// tooManyUnclear sendings in a row stop a change even if they are of few batches.
-const tooManyUnclear = 5
-
-// settle reads back what HSS shows of a batch whose outcome is open.
-func (w *work) settle(ctx context.Context, b wtp.Batch, targets []wtp.Target) error {
-	seen, err := w.seen(ctx, targets)
-	if err != nil && ctx.Err() == nil {
-		return w.settleLater(ctx, b, err)
-	}
-	if err != nil {
-		return err
-	}
-	delete(w.unsettled, b.ID)
-	delete(w.readings, b.ID)
-	if !slices.ContainsFunc(targets, func(t wtp.Target) bool { return seen[t.HostID] != t.Wanted }) {
-		// It was HSS that got it, whoever answered, and HSS did it.
-		clear(w.failed)
-		w.unclear = 0
-	}
-	sendings := cmp.Or(w.MaxSendings, DefaultMaxSendings)
-	if again, err := w.mayAgain(ctx); err != nil {
-		return err
-	} else if !again {
-		sendings = 0 // what HSS doesn't show is not sent again
-	}
-	return w.record(ctx, func(ctx context.Context) error { return w.Store.Settle(ctx, w.owner, b.ID, seen, sendings) })
-}
-
-// settleLater is for a batch that could not be read back.
-func (w *work) settleLater(ctx context.Context, b wtp.Batch, err error) error {
-	now := wtp.At(w.now())
-	up := connect.Upstream(err)
-	if w.unsettled[b.ID] == 0 {
-		w.unsettled[b.ID] = now
-	}
-	w.readings[b.ID]++
-	w.log.Warn("a batch could not be read back", "batch", b.No, "try", w.readings[b.ID], "class", up.Class, "err", err)
-	if hopeless(up) || now.Sub(w.unsettled[b.ID]) >= cmp.Or(w.SettleFor, DefaultSettleFor) {
-		return w.record(ctx, func(ctx context.Context) error { return w.Store.GiveUp(ctx, w.owner, b.ID) })
-	}
-	next := now.Add(min(10*time.Second<<min(w.readings[b.ID], 6), 5*time.Minute))
-	return w.record(ctx, func(ctx context.Context) error { return w.Store.SettleLater(ctx, w.owner, b.ID, next) })
-}
-
-// hopeless says that another reading would fare no better, and after a failed
-// sign-in could lock the key.
-func hopeless(up *wtp.Upstream) bool {
-	switch hss.Class(up.Class) {
-	case hss.ClassNotSignedIn, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential:
-		return true
-	}
-	return false
-}
-
-// seen is what HSS shows of the targets of a batch; see kind.
-func (w *work) seen(ctx context.Context, targets []wtp.Target) (map[string]string, error) {
-	how := kindOf(w.change, targets[0].Kind)
-	if how == nil {
-		return nil, fmt.Errorf("a change of kind %q can't be read back by this version", w.change.Kind)
-	}
-	reading, err := w.reading(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return how.seen(ctx, reading, targets)
-}
-
-// reading reads for this change: each call is written down as one of it.
-func (w *work) reading(ctx context.Context) (*connect.Reading, error) {
-	reading, err := w.Connect.Reading(ctx, w.project)
-	if err != nil {
-		return nil, err
-	}
-	reading.Around = func(ctx context.Context, operation, method, path string, hosts int, call func(context.Context) (hss.Meta, error)) error {
-		for {
-			wait, err := w.Connect.Take(ctx, reading.CredentialID, operation)
-			if err != nil {
-				return err
-			}
-			if wait <= 0 {
-				break
-			}
-			if err := w.pause(ctx, min(wait, look)); err != nil {
-				return err
-			}
-		}
-		noted, err := w.Store.NoteCall(ctx, wtp.Call{ChangeID: w.change.ID, Operation: operation, Method: method, Path: path, Hosts: int64(hosts)})
-		if err != nil {
-			return err
-		}
-		meta, callErr := call(connect.Prepaid(ctx, operation))
-		fill(&noted, meta, connect.Upstream(callErr))
-		noted.EndedAt = wtp.At(w.now())
-		if err := w.Store.CompleteCall(context.WithoutCancel(ctx), noted); err != nil {
-			return err
-		}
-		return callErr
-	}
-	return reading, nil
 }
 
 // mayNot says why nothing more may be sent for the change; "": it may.
@@ -395,19 +199,4 @@ func (w *work) graceful(ctx context.Context) (context.Context, context.CancelFun
 		context.AfterFunc(calling, func() { t.Stop() })
 	})
 	return calling, func() { unhook(); cancel() }
-}
-
-// fill notes an answer on the row of its call.
-func fill(call *wtp.Call, meta hss.Meta, up *wtp.Upstream) {
-	call.Status, call.RequestID, call.Class = int64(meta.Status), meta.RequestID, "ok"
-	if up != nil {
-		call.Class, call.Code, call.Message = up.Class, up.Code, up.Message
-		call.Status, call.RequestID = cmp.Or(int64(up.Status), call.Status), cmp.Or(up.RequestID, call.RequestID)
-	}
-}
-
-// backOff is the time before the n-th next try, with full jitter.
-func backOff(n int64) time.Duration {
-	most := min(time.Second<<min(2*n, 10), 30*time.Second)
-	return time.Second + rand.N(most)
 }

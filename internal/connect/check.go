@@ -97,7 +97,7 @@ func (c *Connector) checkClient(ctx context.Context, check wtp.CredentialCheck) 
 	} else {
 		cred.ID = 0 // a secret just typed has neither a cached token nor a budget
 	}
-	client, err := c.build(cred, plain, check.Project, patience)
+	client, err := c.build(cred, plain, check.Project, somebody())
 	if err != nil {
 		return nil, Upstream(err)
 	}

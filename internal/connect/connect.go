@@ -7,9 +7,11 @@ package connect
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"sync"
 	"time"
@@ -27,18 +29,14 @@ const (
 	// SettingCallsPerMinute is the setting's name: a whole number from 1 to 600.
 	SettingCallsPerMinute = "calls_per_minute"
 
-	// window is the minute that HSS counts in, and some more: a call is counted
-	// here when it is taken and there when it arrives. One that took long to
-	// connect, and a quick one a minute later, would be too close together.
-	window = time.Minute + 5*time.Second
+	// late is from when on a call's way out is noted: one that was taken from the
+	// budget and left this much later counts from when it left.
+	late = 250 * time.Millisecond
 	// keyLock is how long HSS locks a key pair after too many failures in a row.
 	keyLock = 5 * time.Minute
 	// longestHold caps what a 429 can ask for, so that one odd answer can't park
 	// a team's work for a day.
 	longestHold = 5 * time.Minute
-	// look is how long a call waits before it asks the budget again: somebody may
-	// have raised it.
-	look = 5 * time.Second
 	// patience is how long a call that somebody waits for in a browser may wait
 	// for the budget.
 	patience = 8 * time.Second
@@ -97,15 +95,18 @@ func (c *Connector) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Client opens the project's credential and gives a client for the project. Each
-// call of it waits for the shared budget (see Take), as long as ctx lets it. The
+// Client opens the project's credential and gives a client for the project, for a
+// change. Each call of it that isn't Prepaid waits for the shared budget (see
+// Take), as long as ctx lets it. The
 // error is a *wtp.Upstream when the credential can't be used now (removed,
 // locked, its key missing), else the store's.
 func (c *Connector) Client(ctx context.Context, p wtp.Project) (*hss.Client, wtp.Credential, error) {
-	return c.client(ctx, p, 0)
+	w := upkeep()
+	w.turn.Priority = db.ForChange
+	return c.client(ctx, p, w)
 }
 
-func (c *Connector) client(ctx context.Context, p wtp.Project, patience time.Duration) (*hss.Client, wtp.Credential, error) {
+func (c *Connector) client(ctx context.Context, p wtp.Project, w waiter) (*hss.Client, wtp.Credential, error) {
 	cred, err := c.Store.Credential(ctx, p.CredentialID)
 	if err != nil {
 		return nil, cred, err
@@ -117,7 +118,7 @@ func (c *Connector) client(ctx context.Context, p wtp.Project, patience time.Dur
 	if err != nil {
 		return nil, cred, err
 	}
-	client, err := c.build(cred, plain, &p, patience)
+	client, err := c.build(cred, plain, &p, w)
 	if err != nil {
 		return nil, cred, Upstream(err)
 	}
@@ -152,9 +153,8 @@ func (c *Connector) open(cred wtp.Credential) (secret.Value, error) {
 	return secret.Value{}, up
 }
 
-// build makes the client. p nil: for IAM only. patience 0: calls wait for the
-// budget as long as their context lets them.
-func (c *Connector) build(cred wtp.Credential, plain secret.Value, p *wtp.Project, patience time.Duration) (*hss.Client, error) {
+// build makes the client. p nil: for IAM only.
+func (c *Connector) build(cred wtp.Credential, plain secret.Value, p *wtp.Project, w waiter) (*hss.Client, error) {
 	config := hss.Config{
 		Region: cred.Region, IAMEndpoint: cred.IAMEndpoint,
 		Timeout: c.Timeout, Now: c.now, Transport: c.Transport,
@@ -176,7 +176,8 @@ func (c *Connector) build(cred wtp.Credential, plain secret.Value, p *wtp.Projec
 			if prepaid, ok := ctx.Value(paidKey{}).(*paid); ok && prepaid.spend(operation) {
 				return nil
 			}
-			return c.pace(ctx, cred.ID, operation, patience)
+			_, err := c.pace(ctx, cred.ID, operation, w)
+			return err
 		}
 	}
 	return hss.New(config)
@@ -200,22 +201,23 @@ func (c *Connector) tokenCache(cred wtp.Credential) *hss.TokenCache {
 	return c.tokens[key]
 }
 
-// Take asks the shared budget for one call of an operation. 0: it was taken, else
-// it is worth asking again after that long. A credential that may not be used now
-// is a *wtp.Upstream.
-func (c *Connector) Take(ctx context.Context, credentialID int64, operation string) (time.Duration, error) {
+// Take asks the shared budget for one call of an operation. If its Wait is 0, one
+// was taken, to be made with Prepaid; else it is worth asking again after that
+// long, but no later than db.AskAgain, lest another with the same turn be served
+// first. A credential that may not be used now is a *wtp.Upstream.
+func (c *Connector) Take(ctx context.Context, credentialID int64, operation string, turn db.Turn) (db.Taken, error) {
 	cred, err := c.Store.Credential(ctx, credentialID)
 	if err != nil {
-		return 0, err
+		return db.Taken{}, err
 	}
 	if why := c.unusable(cred); why != nil {
-		return 0, why
+		return db.Taken{}, why
 	}
 	limit, err := c.limit(ctx)
 	if err != nil {
-		return 0, err
+		return db.Taken{}, err
 	}
-	return c.Store.TakeCall(ctx, credentialID, operation, limit, window)
+	return c.Store.TakeCall(ctx, credentialID, operation, limit, wtp.CallWindow, turn)
 }
 
 func (c *Connector) limit(ctx context.Context) (int, error) {
@@ -229,24 +231,40 @@ func (c *Connector) limit(ctx context.Context) (int, error) {
 	return DefaultCallsPerMinute, nil
 }
 
-func (c *Connector) pace(ctx context.Context, credentialID int64, operation string, patience time.Duration) error {
+// pace waits for a call of the budget and takes it.
+func (c *Connector) pace(ctx context.Context, credentialID int64, operation string, w waiter) (db.Taken, error) {
 	var waited time.Duration
 	for {
-		d, err := c.Take(ctx, credentialID, operation)
-		if err != nil || d <= 0 {
-			return err
+		taken, err := c.Take(ctx, credentialID, operation, w.turn)
+		if err != nil || taken.Wait <= 0 {
+			return taken, err
 		}
-		if waited += d; patience > 0 && waited > patience {
-			return &wtp.Upstream{Operation: operation, Class: string(hss.ClassThrottled),
+		if w.patience > 0 && waited+taken.Wait > w.patience {
+			return db.Taken{}, &wtp.Upstream{Operation: operation, Class: string(hss.ClassThrottled),
 				Text: wtp.Say("The calls that HSS allows in a minute are used up. Try again in a minute.")}
 		}
-		if patience == 0 {
-			d = min(d, look)
-		}
+		d := min(taken.Wait, db.AskAgain) // somebody may have raised the budget
+		waited += d
 		if err := c.wait(ctx, d); err != nil {
-			return err
+			return db.Taken{}, err
 		}
 	}
+}
+
+// waiter is who waits for calls of the budget.
+type waiter struct {
+	turn     db.Turn
+	patience time.Duration // how long at most; 0: as long as its context lets it
+}
+
+// somebody waits in front of a page.
+func somebody() waiter {
+	return waiter{db.Turn{Who: rand.Text(), Priority: db.ForPerson}, patience}
+}
+
+// upkeep waits as long as it takes.
+func upkeep() waiter {
+	return waiter{db.Turn{Who: rand.Text(), Priority: db.ForUpkeep}, 0}
 }
 
 type paidKey struct{}
@@ -255,6 +273,7 @@ type paidKey struct{}
 type paid struct {
 	mu        sync.Mutex
 	operation string
+	left      wtp.Instant // when its request was written; 0: not yet
 }
 
 func (p *paid) spend(operation string) bool {
@@ -267,10 +286,30 @@ func (p *paid) spend(operation string) bool {
 	return ok
 }
 
-// Prepaid gives a context in which the next call of the operation doesn't ask the
-// budget: it was taken from it with Take, before the call was written down.
-func Prepaid(ctx context.Context, operation string) context.Context {
-	return context.WithValue(ctx, paidKey{}, &paid{operation: operation})
+// Prepaid makes a call in whose context the operation doesn't ask the budget: it
+// was taken from it with Take, before the call was written down. A call that left
+// a good deal later than it was taken (a slow connection, a place in a queue) is
+// counted from then on, since HSS counts it when it arrives.
+func (c *Connector) Prepaid(ctx context.Context, operation string, taken db.Taken, call func(context.Context) (hss.Meta, error)) (hss.Meta, error) {
+	p := &paid{operation: operation}
+	meta, err := call(httptrace.WithClientTrace(context.WithValue(ctx, paidKey{}, p), &httptrace.ClientTrace{
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.left == 0 && p.operation == "" {
+				p.left = wtp.At(c.now())
+			}
+		},
+	}))
+	p.mu.Lock()
+	left := p.left
+	p.mu.Unlock()
+	if left.Sub(taken.At) >= late {
+		if err := c.Store.SentLate(context.WithoutCancel(ctx), taken, left); err != nil {
+			c.logger().Error("when a call left could not be noted", "operation", operation, "err", err)
+		}
+	}
+	return meta, err
 }
 
 // Heard tells everybody who shares the credential what an answer said about it (a

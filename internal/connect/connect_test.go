@@ -320,7 +320,7 @@ func TestBudgetIsShared(t *testing.T) {
 				under.RLock()
 				defer under.RUnlock()
 				c := []*Connector{g.Connector, second}[i%2]
-				r, err := c.Reading(t.Context(), p)
+				r, err := c.Reading(t.Context(), p, false)
 				if err == nil {
 					_, _, err = r.Page(t.Context(), 0)
 				}

@@ -18,7 +18,7 @@ import (
 func (c *Connector) FindHosts(ctx context.Context, p wtp.Project, query string) ([]wtp.HostChoice, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	r, err := c.reading(ctx, p, patience)
+	r, err := c.reading(ctx, p, somebody())
 	if err != nil {
 		return nil, Upstream(err)
 	}
@@ -77,7 +77,7 @@ func isHostID(s string) bool {
 func (c *Connector) Backups(ctx context.Context, p wtp.Project) ([]wtp.BackupServer, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	r, err := c.reading(ctx, p, patience)
+	r, err := c.reading(ctx, p, somebody())
 	if err != nil {
 		return nil, Upstream(err)
 	}
@@ -94,7 +94,7 @@ func (c *Connector) Backups(ctx context.Context, p wtp.Project) ([]wtp.BackupSer
 func (c *Connector) ProtectedDirs(ctx context.Context, p wtp.Project, hostID string) ([]string, error) {
 	ctx, cancel := within(ctx)
 	defer cancel()
-	r, err := c.reading(ctx, p, patience)
+	r, err := c.reading(ctx, p, somebody())
 	if err != nil {
 		return nil, Upstream(err)
 	}

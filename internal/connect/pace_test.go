@@ -33,7 +33,7 @@ func TestPaceHoldsWhereCallsArrive(t *testing.T) {
 		g := newRig(t, clock, open(), hsstest.Config{Limit: 5})
 		_, p := g.store(g.keyPair())
 		g.Transport = &slow{clock: clock}
-		r, err := g.Reading(t.Context(), p)
+		r, err := g.Reading(t.Context(), p, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestPageSizeIsBlamedOnlyWhenItWasThat(t *testing.T) {
 	clock := dbtest.NewClock()
 	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{})
 	_, p := g.store(g.keyPair())
-	r, err := g.Reading(t.Context(), p)
+	r, err := g.Reading(t.Context(), p, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestRaisedBudgetIsHeededAtOnce(t *testing.T) {
 	clock := dbtest.NewClock()
 	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{})
 	_, p := g.store(g.keyPair())
-	r, err := g.Reading(t.Context(), p)
+	r, err := g.Reading(t.Context(), p, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,19 +48,26 @@ type Reading struct {
 
 	connector *Connector
 	client    *hss.Client
+	waiter    waiter
 }
 
-// Reading opens the project's credential for reading.
-func (c *Connector) Reading(ctx context.Context, p wtp.Project) (*Reading, error) {
-	return c.reading(ctx, p, 0)
+// Reading opens the project's credential for reading, with all the time that ctx
+// lets it have. asked says that a person asked for it: then it goes before what
+// nobody asked for.
+func (c *Connector) Reading(ctx context.Context, p wtp.Project, asked bool) (*Reading, error) {
+	w := upkeep()
+	if asked {
+		w.turn.Priority = db.ForPerson
+	}
+	return c.reading(ctx, p, w)
 }
 
-func (c *Connector) reading(ctx context.Context, p wtp.Project, patience time.Duration) (*Reading, error) {
-	client, cred, err := c.client(ctx, p, patience)
+func (c *Connector) reading(ctx context.Context, p wtp.Project, w waiter) (*Reading, error) {
+	client, cred, err := c.client(ctx, p, w)
 	if err != nil {
 		return nil, err
 	}
-	return &Reading{Project: p, CredentialID: cred.ID, connector: c, client: client}, nil
+	return &Reading{Project: p, CredentialID: cred.ID, connector: c, client: client, waiter: w}, nil
 }
 
 const readTries = 3
@@ -69,8 +76,12 @@ const readTries = 3
 func (r *Reading) call(ctx context.Context, operation, method, path string, hosts int, call func(context.Context) (hss.Meta, error)) error {
 	around := r.Around
 	if around == nil {
-		around = func(ctx context.Context, _, _, _ string, _ int, call func(context.Context) (hss.Meta, error)) error {
-			_, err := call(ctx)
+		around = func(ctx context.Context, operation, _, _ string, _ int, call func(context.Context) (hss.Meta, error)) error {
+			taken, err := r.connector.pace(ctx, r.CredentialID, operation, r.waiter)
+			if err != nil {
+				return err
+			}
+			_, err = r.connector.Prepaid(ctx, operation, taken, call)
 			return err
 		}
 	}

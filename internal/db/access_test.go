@@ -150,7 +150,7 @@ func mainJob(r *rig, during func(func())) {
 		fail(err)
 		_, err = r.s.Events(r.ctx, db.EventQuery{ProjectID: r.p.ID})
 		fail(err)
-		_, err = r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute)
+		_, err = r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute, db.Turn{})
 		fail(err)
 	})
 	r.check()

@@ -13,7 +13,7 @@ func TestBudget(t *testing.T) {
 	eachRig(t, func(r *rig, _ func() *db.Store) {
 		take := func(op string) time.Duration {
 			r.Helper()
-			return must(r.s.TakeCall(r.ctx, r.key.ID, op, 5, time.Minute))(r)
+			return must(r.s.TakeCall(r.ctx, r.key.ID, op, 5, time.Minute, db.Turn{}))(r).Wait
 		}
 		for range 5 {
 			r.equal(take("SetRaspSwitch"), time.Duration(0))
@@ -38,11 +38,11 @@ func TestBudget(t *testing.T) {
 			take("ShowRemoteBackup")
 		}
 		r.equal(take("SetRaspSwitch") <= time.Hour, true)
-		_, err := r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 0, time.Minute)
+		_, err := r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 0, time.Minute, db.Turn{})
 		if err == nil {
 			r.Error("a budget of none")
 		}
-		_, err = r.s.TakeCall(r.ctx, 99, "SetRaspSwitch", 1, time.Minute)
+		_, err = r.s.TakeCall(r.ctx, 99, "SetRaspSwitch", 1, time.Minute, db.Turn{})
 		r.is(err, wtp.ErrNotFound)
 	})
 }
@@ -58,13 +58,13 @@ func TestBudgetIsSharedAndSurvives(t *testing.T) {
 		taken := 0
 		for i := range 12 {
 			wg.Go(func() {
-				wait, err := stores[i%2].TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute)
+				call, err := stores[i%2].TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute, db.Turn{})
 				if err != nil {
 					r.Error(err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if wait == 0 {
+				if call.Wait == 0 {
 					taken++
 				}
 			})
@@ -77,7 +77,7 @@ func TestBudgetIsSharedAndSurvives(t *testing.T) {
 			}
 		}
 		r.s = open()
-		r.equal(must(r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute))(r), time.Minute)
+		r.equal(must(r.s.TakeCall(r.ctx, r.key.ID, "SetRaspSwitch", 5, time.Minute, db.Turn{}))(r).Wait, time.Minute)
 		r.clock.Advance(25 * time.Hour)
 		r.ok(r.s.Tidy(r.ctx))
 	})

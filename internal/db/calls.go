@@ -91,7 +91,8 @@ func (s *Store) NoteCall(ctx context.Context, c wtp.Call) (wtp.Call, error) {
 	return c, err
 }
 
-// CompleteCall adds the answer to a call that NoteCall kept.
+// CompleteCall adds the answer to a call that NoteCall kept, and when it really
+// left, if that was later.
 func (s *Store) CompleteCall(ctx context.Context, c wtp.Call) error {
 	return s.tx(ctx, func(tx *gorm.DB) error { return s.completeCall(tx, c) })
 }
@@ -100,8 +101,8 @@ func (s *Store) completeCall(tx *gorm.DB, c wtp.Call) error {
 	if c.EndedAt == 0 {
 		c.EndedAt = s.Now()
 	}
-	if err := moved(exec(tx, "UPDATE calls SET ended_at = ?, status = ?, class = ?, code = ?, message = ?, request_id = ? WHERE id = ? AND ended_at = 0 AND class = ''",
-		c.EndedAt, c.Status, clean(c.Class, maxName), clean(c.Code, maxName), clean(c.Message, maxMessage), clean(c.RequestID, maxName), c.ID)); err != nil {
+	if err := moved(exec(tx, "UPDATE calls SET sent_at = CASE WHEN sent_at < ? THEN ? ELSE sent_at END, ended_at = ?, status = ?, class = ?, code = ?, message = ?, request_id = ? WHERE id = ? AND ended_at = 0 AND class = ''",
+		c.SentAt, c.SentAt, c.EndedAt, c.Status, clean(c.Class, maxName), clean(c.Code, maxName), clean(c.Message, maxMessage), clean(c.RequestID, maxName), c.ID)); err != nil {
 		return fmt.Errorf("call %d: %w", c.ID, err)
 	}
 	return nil
@@ -184,7 +185,7 @@ func (s *Store) split(ctx context.Context, tx *gorm.DB, b wtp.Batch, runAt wtp.I
 	}
 	half := (len(seqs) + 1) / 2
 	for i, part := range [][]int64{seqs[:half], seqs[half:]} {
-		n := wtp.Batch{ChangeID: b.ChangeID, No: last + 1 + int64(i), Parent: b.ID, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
+		n := wtp.Batch{ChangeID: b.ChangeID, No: last + 1 + int64(i), Parent: b.ID, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
 		if err := tx.Create(&n).Error; err != nil {
 			return fmt.Errorf("creating a batch: %w", err)
 		}

@@ -109,7 +109,9 @@ func (s *Store) ReleaseChange(ctx context.Context, changeID int64, owner string)
 
 // NextBatch finds what to do next for a change: an unclear batch to settle or
 // the next one to send, with those of its targets that are open. Without one
-// (ok false), waitUntil says when one will be due; 0: none is left.
+// (ok false), waitUntil says when one will be due; 0: none is left but those in
+// flight. A batch that comes with ok false is next, but its step may not begin
+// yet: StepBefore says what of the step before keeps it.
 func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b wtp.Batch, targets []wtp.Target, ok bool, waitUntil wtp.Instant, err error) {
 	g := s.reader(ctx)
 	c, err := one[wtp.Change](g, "SELECT * FROM changes WHERE id = ?", changeID)
@@ -121,10 +123,12 @@ func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b 
 	}
 	// The halves of a refused batch come before whole ones, the newest first: the
 	// culprit stands alone soon, and a change that HSS refuses whole shows early.
+	// A step begins when the ones before it are over, those in flight too.
 	b, err = one[wtp.Batch](g, `SELECT * FROM batches WHERE change_id = ? AND state IN ('waiting', 'unclear')
+		AND step <= (SELECT COALESCE(MIN(o.step), 0) FROM batches o WHERE o.change_id = ? AND o.state IN ('waiting', 'sending', 'unclear') AND o.step > 0)
 		ORDER BY CASE WHEN run_at <= ? THEN 0 ELSE 1 END, CASE WHEN run_at <= ? THEN 0 ELSE run_at END, CASE state WHEN 'unclear' THEN 0 ELSE 1 END,
 		CASE WHEN parent > 0 THEN -no ELSE no END LIMIT 1`,
-		changeID, s.Now(), s.Now())
+		changeID, changeID, s.Now(), s.Now())
 	if errors.Is(err, wtp.ErrNotFound) {
 		return wtp.Batch{}, nil, false, 0, nil
 	}
@@ -134,11 +138,68 @@ func (s *Store) NextBatch(ctx context.Context, changeID int64, owner string) (b 
 	if now := s.Now(); soon(b.RunAt, now) > now {
 		return wtp.Batch{}, nil, false, b.RunAt, nil
 	}
+	if b.Step > 0 && b.State == wtp.BatchWaiting {
+		switch before, err := stepBefore(g, b); {
+		case err != nil:
+			return b, nil, false, 0, err
+		case before.Held():
+			return b, nil, false, 0, nil
+		}
+	}
 	targets, err = many[wtp.Target](g, "SELECT * FROM targets t WHERE "+inBatch+" AND t.outcome = ? ORDER BY t.seq", b.ID, b.State)
 	if err != nil {
 		return b, nil, false, 0, fmt.Errorf("targets of a batch: %w", err)
 	}
 	return b, targets, true, 0, nil
+}
+
+// MaySend says whether a batch whose intent is kept may leave now: owner has the
+// change, no stop was asked for, it may go on (MayGoOn), and the console isn't
+// paused.
+func (s *Store) MaySend(ctx context.Context, changeID int64, owner string) (bool, error) {
+	at, err := readStanding(s.reader(ctx), changeID)
+	if err != nil || at.Change.LeaseOwner != owner || at.Change.State != wtp.Running || stopping(at.Change) || at.Paused {
+		return false, err
+	}
+	return at.why() == "", nil
+}
+
+// standing is all that decides whether a change may go on.
+type standing struct {
+	Change        wtp.Change `gorm:"embedded"`
+	Known         bool       // the person who confirmed it
+	DisabledAt    wtp.Instant
+	Role          wtp.Role
+	ProjectGone   bool
+	CredentialOut bool
+	Paused        bool
+}
+
+// readStanding reads it at once: a batch that is ready to leave waits for it.
+func readStanding(g *gorm.DB, changeID int64) (standing, error) {
+	at, err := one[standing](g, `SELECT c.*, u.id IS NOT NULL AS known, COALESCE(u.disabled_at, 0) AS disabled_at, COALESCE(u.role, '') AS role,
+		p.removed_at <> 0 AS project_gone, k.removed_at <> 0 OR k.sealed_secret = '' AS credential_out,
+		COALESCE((SELECT value FROM settings WHERE key = ?), '') <> '' AS paused
+		FROM changes c JOIN projects p ON p.id = c.project_id JOIN credentials k ON k.id = p.credential_id LEFT JOIN users u ON u.id = c.confirmed_by
+		WHERE c.id = ?`, pauseKey, changeID)
+	if err != nil {
+		return at, fmt.Errorf("whether a change may go on: %w", err)
+	}
+	return at, nil
+}
+
+func (at standing) why() string {
+	switch {
+	case at.Change.SetIn == 0 && (!at.Known || at.DisabledAt != 0):
+		return "The person who confirmed it was disabled."
+	case at.Change.SetIn == 0 && !at.Role.May(wtp.Act):
+		return "The person who confirmed it may no longer act."
+	case at.ProjectGone:
+		return "The project was removed."
+	case at.CredentialOut:
+		return "The credential was removed."
+	}
+	return ""
 }
 
 // FinishChange ends a change: stopped if a stop was asked for, else done. While
@@ -176,32 +237,10 @@ func (s *Store) FinishChange(ctx context.Context, changeID int64, owner string) 
 // If not, why is catalogue text. A change that a timer made goes on whoever set
 // it: turning protection back on is the safe direction.
 func (s *Store) MayGoOn(ctx context.Context, changeID int64) (ok bool, why string, err error) {
-	g := s.reader(ctx)
-	c, err := one[wtp.Change](g, "SELECT * FROM changes WHERE id = ?", changeID)
+	at, err := readStanding(s.reader(ctx), changeID)
 	if err != nil {
 		return false, "", err
 	}
-	u, err := one[wtp.User](g, "SELECT * FROM users WHERE id = ?", c.ConfirmedBy)
-	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
-		return false, "", fmt.Errorf("who confirmed: %w", err)
-	}
-	p, err := one[wtp.Project](g, "SELECT * FROM projects WHERE id = ?", c.ProjectID)
-	if err != nil {
-		return false, "", fmt.Errorf("project of a change: %w", err)
-	}
-	k, err := one[wtp.Credential](g, "SELECT * FROM credentials WHERE id = ?", p.CredentialID)
-	if err != nil {
-		return false, "", fmt.Errorf("credential of a project: %w", err)
-	}
-	switch {
-	case c.SetIn == 0 && (u.ID == 0 || u.DisabledAt != 0):
-		return false, "The person who confirmed it was disabled.", nil
-	case c.SetIn == 0 && !u.Role.May(wtp.Act):
-		return false, "The person who confirmed it may no longer act.", nil
-	case p.RemovedAt != 0:
-		return false, "The project was removed.", nil
-	case k.RemovedAt != 0 || k.SealedSecret == "":
-		return false, "The credential was removed.", nil
-	}
-	return true, "", nil
+	why = at.why()
+	return why == "", why, nil
 }

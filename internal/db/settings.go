@@ -50,7 +50,7 @@ func (s *Store) Limits(ctx context.Context) (wtp.Limits, error) { return readLim
 
 func readLimits(g *gorm.DB) (wtp.Limits, error) {
 	rows, err := many[struct{ Key, Value string }](g, "SELECT key, value FROM settings WHERE key IN ?",
-		[]string{wtp.CallsPerMinute, wtp.TypedAbove, wtp.CapOperator, wtp.CapAdmin})
+		wtp.LimitNames())
 	if err != nil {
 		return wtp.Limits{}, fmt.Errorf("reading the limits: %w", err)
 	}
@@ -70,7 +70,7 @@ func (s *Store) SaveLimits(ctx context.Context, actor wtp.Actor, to wtp.Limits) 
 			return err
 		}
 		was, next := now.Settings(), to.Settings()
-		for _, key := range []string{wtp.CallsPerMinute, wtp.TypedAbove, wtp.CapOperator, wtp.CapAdmin} {
+		for _, key := range wtp.LimitNames() {
 			if next[key] == was[key] {
 				continue
 			}
@@ -137,6 +137,7 @@ func (s *Store) Tidy(ctx context.Context) error {
 		{"DELETE FROM sign_in_failures WHERE at < ?", day},
 		{"DELETE FROM budget_calls WHERE at < ?", day},
 		{"DELETE FROM budget_blocks WHERE until < ?", day},
+		{"DELETE FROM budget_waits WHERE until < ?", day},
 	} {
 		if err := s.tx(ctx, func(tx *gorm.DB) error {
 			_, err := exec(tx, q.query, q.at)

@@ -18,7 +18,7 @@ const noExportFor = 6 * time.Hour
 // all reads the whole of a project: every server, with every field, and every
 // backup server.
 func (r *Reader) all(ctx context.Context, p wtp.Project) ([]wtp.Server, []wtp.BackupServer, error) {
-	reading, err := r.Connect.Reading(ctx, p)
+	reading, err := r.Connect.Reading(ctx, p, p.ReadWantedAt != 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,6 +82,9 @@ func (r *Reader) exported(ctx context.Context, reading *connect.Reading, first [
 	if err != nil {
 		return nil, err
 	}
+	if err := r.lookUpRemotes(ctx, reading, known, total); err != nil {
+		return nil, err
+	}
 	for _, s := range first {
 		known[s.HostID] = s
 	}
@@ -126,6 +129,30 @@ func (r *Reader) exported(ctx context.Context, reading *connect.Reading, first [
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+// lookUpRemotes puts into known which backup server those servers use that a change
+// has just set, because no export shows it.
+func (r *Reader) lookUpRemotes(ctx context.Context, reading *connect.Reading, known map[string]wtp.Server, total int) error {
+	hosts, err := r.Store.UnseenRemote(ctx, reading.Project.ID)
+	if err != nil || len(hosts) == 0 {
+		return err
+	}
+	if len(hosts) >= reading.Pages(total) {
+		return errListNeeded
+	}
+	remotes, err := reading.Remotes(ctx, hosts)
+	for id, remote := range remotes {
+		s, ok := known[id]
+		if !ok {
+			continue
+		}
+		if s.BackupHostID = remote; remote == wtp.RemoteOff {
+			s.BackupHostID = ""
+		}
+		known[id] = s
+	}
+	return err
 }
 
 // known is the present inventory by host ID.

@@ -268,7 +268,7 @@ func TestChangeAndRemoveAProject(t *testing.T) {
 func TestLimits(t *testing.T) {
 	c, _, b := withCloud(t)
 	require.Equal(t, "5", b.get("/settings/limits").is(http.StatusOK).page().Find("#calls_per_minute").AttrOr("value", ""))
-	form := []string{"calls_per_minute", "5", "typed_above", "100", "cap_operator", "0", "cap_admin", "0"}
+	form := []string{"calls_per_minute", "5", "calls_at_once", "2", "typed_above", "100", "cap_operator", "0", "cap_admin", "0"}
 	for _, bad := range []string{"", "0", "-1", "601", "5.5", "1e2", "five", "+5", "５"} {
 		d := b.post("/settings/limits", with(form, "calls_per_minute", bad)...).is(http.StatusUnprocessableEntity).page()
 		require.Equal(t, bad, d.Find("#calls_per_minute").AttrOr("value", ""), "what was typed stays")
@@ -290,7 +290,7 @@ func TestLimits(t *testing.T) {
 	b.post("/settings/limits", with(form, "cap_operator", " 20 ")...).to("/settings/limits")
 	limits, err := c.store.Limits(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, wtp.Limits{CallsPerMinute: 5, TypedAbove: 100, CapOperator: 20}, limits)
+	require.Equal(t, wtp.Limits{CallsPerMinute: 5, CallsAtOnce: 2, TypedAbove: 100, CapOperator: 20}, limits)
 }
 
 // TestNoSecretInAnyAnswer posts secrets everywhere they are taken, in vain too,

@@ -44,7 +44,7 @@ type LimitsView struct {
 }
 
 func (v LimitsView) labels() map[string]string {
-	return map[string]string{wtp.CallsPerMinute: v.T("Calls a minute"), wtp.TypedAbove: v.T("Type the count above"),
+	return map[string]string{wtp.CallsPerMinute: v.T("Calls a minute"), wtp.CallsAtOnce: v.T("Calls side by side"), wtp.TypedAbove: v.T("Type the count above"),
 		wtp.CapOperator: v.T("Servers in one change of an operator"), wtp.CapAdmin: v.T("Servers in one change of an admin")}
 }
 

@@ -1,6 +1,7 @@
 package wtp
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -8,6 +9,7 @@ import (
 // Limits are what keeps a change, and the console as a whole, from going too far.
 type Limits struct {
 	CallsPerMinute int64 // of one API with one credential, 1 to 600
+	CallsAtOnce    int64 // of one change in flight side by side, 1 to MaxCallsAtOnce
 	TypedAbove     int64 // more servers than this are turned off only when their count is typed
 	CapOperator    int64 // how many servers one change of an operator may reach; 0: any number
 	CapAdmin       int64 // the same for an admin
@@ -16,27 +18,38 @@ type Limits struct {
 // The names of the limits as settings and as fields of their form.
 const (
 	CallsPerMinute = "calls_per_minute"
+	CallsAtOnce    = "calls_at_once"
 	TypedAbove     = "typed_above"
 	CapOperator    = "cap_operator"
 	CapAdmin       = "cap_admin"
 )
 
+// LimitNames lists them in the order in which they are shown.
+func LimitNames() []string {
+	return []string{CallsPerMinute, CallsAtOnce, TypedAbove, CapOperator, CapAdmin}
+}
+
+// MaxCallsAtOnce is how many calls of one change may be set to be in flight side by
+// side. It is also how many batches a crash can leave to be read back.
+const MaxCallsAtOnce = 10
+
 // maxServers is more than any fleet has.
 const maxServers = 1_000_000
 
 // DefaultLimits hold until somebody sets others. HSS documents 5 calls a minute.
-func DefaultLimits() Limits { return Limits{CallsPerMinute: 5, TypedAbove: 100} }
+func DefaultLimits() Limits { return Limits{CallsPerMinute: 5, CallsAtOnce: 2, TypedAbove: 100} }
 
 // LimitsFrom are the limits kept as settings; what is missing or can't be read
 // has its default.
 func LimitsFrom(settings map[string]string) Limits {
 	l := DefaultLimits()
 	for _, x := range []struct {
-		key  string
-		to   *int64
-		from int64
-	}{{CallsPerMinute, &l.CallsPerMinute, 1}, {TypedAbove, &l.TypedAbove, 0}, {CapOperator, &l.CapOperator, 0}, {CapAdmin, &l.CapAdmin, 0}} {
-		if n, err := strconv.ParseInt(settings[x.key], 10, 64); err == nil && n >= x.from {
+		key      string
+		to       *int64
+		from, up int64
+	}{{CallsPerMinute, &l.CallsPerMinute, 1, math.MaxInt64}, {CallsAtOnce, &l.CallsAtOnce, 1, MaxCallsAtOnce}, {TypedAbove, &l.TypedAbove, 0, math.MaxInt64},
+		{CapOperator, &l.CapOperator, 0, math.MaxInt64}, {CapAdmin, &l.CapAdmin, 0, math.MaxInt64}} {
+		if n, err := strconv.ParseInt(settings[x.key], 10, 64); err == nil && n >= x.from && n <= x.up {
 			*x.to = n
 		}
 	}
@@ -46,7 +59,7 @@ func LimitsFrom(settings map[string]string) Limits {
 // Settings are the limits as they are kept.
 func (l Limits) Settings() map[string]string {
 	return map[string]string{
-		CallsPerMinute: strconv.FormatInt(l.CallsPerMinute, 10), TypedAbove: strconv.FormatInt(l.TypedAbove, 10),
+		CallsPerMinute: strconv.FormatInt(l.CallsPerMinute, 10), CallsAtOnce: strconv.FormatInt(l.CallsAtOnce, 10), TypedAbove: strconv.FormatInt(l.TypedAbove, 10),
 		CapOperator: strconv.FormatInt(l.CapOperator, 10), CapAdmin: strconv.FormatInt(l.CapAdmin, 10),
 	}
 }
@@ -56,6 +69,11 @@ func ParseLimits(form func(string) string) (Limits, Invalid) {
 	var l Limits
 	calls, bad := ParseCallsPerMinute(form(CallsPerMinute))
 	l.CallsPerMinute = int64(calls)
+	if n, err := strconv.ParseInt(strings.TrimSpace(form(CallsAtOnce)), 10, 64); err == nil && n >= 1 && n <= MaxCallsAtOnce {
+		l.CallsAtOnce = n
+	} else {
+		bad.Add(CallsAtOnce, "Enter a whole number from 1 to 10.")
+	}
 	for _, x := range []struct {
 		field string
 		to    *int64

@@ -34,6 +34,8 @@ CREATE UNIQUE INDEX batches_no ON batches (change_id, no);
 
 CREATE INDEX batches_open ON batches (change_id, state, run_at) WHERE state IN ('waiting', 'sending', 'unclear');
 
+CREATE INDEX batches_step ON batches (change_id, step) WHERE step > 0;
+
 CREATE TABLE budget_blocks (
   credential_id INTEGER NOT NULL DEFAULT 0,
   operation TEXT NOT NULL DEFAULT '',
@@ -49,6 +51,16 @@ CREATE TABLE budget_calls (
 ) STRICT;
 
 CREATE INDEX budget_calls_window ON budget_calls (credential_id, operation, at);
+
+CREATE TABLE budget_waits (
+  credential_id INTEGER NOT NULL DEFAULT 0,
+  operation TEXT NOT NULL DEFAULT '',
+  who TEXT NOT NULL DEFAULT '',
+  priority INTEGER NOT NULL DEFAULT 0 CHECK (priority >= 0),
+  since INTEGER NOT NULL DEFAULT 0,
+  until INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (credential_id, operation, who)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE calls (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -294,6 +306,38 @@ CREATE UNIQUE INDEX projects_hss ON projects (region, hss_project_id, enterprise
 
 CREATE UNIQUE INDEX projects_slug ON projects (slug) WHERE removed_at = 0;
 
+CREATE TABLE restart_counts (
+  project_id INTEGER NOT NULL DEFAULT 0 PRIMARY KEY,
+  n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0)
+) STRICT;
+
+CREATE TABLE restarts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  project_id INTEGER NOT NULL DEFAULT 0 REFERENCES projects (id),
+  change_id INTEGER NOT NULL DEFAULT 0 REFERENCES changes (id),
+  number INTEGER NOT NULL DEFAULT 0,
+  host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
+  name TEXT NOT NULL DEFAULT '',
+  private_ip TEXT NOT NULL DEFAULT '',
+  group_name TEXT NOT NULL DEFAULT '',
+  since INTEGER NOT NULL DEFAULT 0 CHECK (since > 0),
+  state TEXT NOT NULL DEFAULT '' CHECK (state IN ('open', 'done', 'off')),
+  ended_at INTEGER NOT NULL DEFAULT 0,
+  ended_by_name TEXT NOT NULL DEFAULT '',
+  note TEXT NOT NULL DEFAULT '' CHECK (length(note) <= 500),
+  off_change_id INTEGER NOT NULL DEFAULT 0,
+  off_number INTEGER NOT NULL DEFAULT 0,
+  CHECK ((state = 'open') = (ended_at = 0))
+) STRICT;
+
+CREATE INDEX restarts_change ON restarts (change_id) WHERE state = 'open';
+
+CREATE INDEX restarts_group ON restarts (project_id, group_name, id) WHERE state = 'open';
+
+CREATE INDEX restarts_list ON restarts (project_id, state, ended_at, id);
+
+CREATE UNIQUE INDEX restarts_open ON restarts (project_id, host_id) WHERE state = 'open';
+
 CREATE TABLE selection_hosts (
   user_id INTEGER NOT NULL DEFAULT 0,
   project_id INTEGER NOT NULL DEFAULT 0,
@@ -459,6 +503,14 @@ CREATE INDEX timers_due ON timers (due_at) WHERE state = 'pending';
 CREATE UNIQUE INDEX timers_fired ON timers (fired_change_id) WHERE fired_change_id > 0;
 
 CREATE INDEX timers_project ON timers (project_id, due_at) WHERE state = 'pending';
+
+CREATE TABLE tomcat_dirs (
+  project_id INTEGER NOT NULL DEFAULT 0,
+  host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
+  dir TEXT NOT NULL DEFAULT '',
+  read_at INTEGER NOT NULL DEFAULT 0 CHECK (read_at > 0),
+  PRIMARY KEY (project_id, host_id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE users (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
