@@ -26,10 +26,8 @@ type seeded struct {
 func bugs() []seeded {
 	return []seeded{
 		{"a batch is sent before its intent is recorded", []edit{
-			{"internal/apply/work.go", "	call, err = w.Store.BeginCall(ctx, w.owner, b, call)\n",
-				"	calling, done := w.graceful(ctx)\n	defer done()\n	meta, sent := w.write(connect.Prepaid(calling, call.Operation), client, targets)\n	call, err = w.Store.BeginCall(ctx, w.owner, b, call)\n"},
-			{"internal/apply/work.go", "	calling, done := w.graceful(ctx)\n	defer done()\n	meta, err := w.write(connect.Prepaid(calling, call.Operation), client, targets)\n",
-				"	err = sent\n"},
+			{"internal/apply/send.go", "	s.call, err = w.Store.BeginCall(ctx, w.owner, b, s.call)\n",
+				"	_, _ = w.Connect.Prepaid(ctx, s.call.Operation, s.taken, func(ctx context.Context) (hss.Meta, error) { return how.write(ctx, client, targets) })\n	s.call, err = w.Store.BeginCall(ctx, w.owner, b, s.call)\n"},
 		}, "internal/apply Thousand|Every|Hung"},
 		{"status is left out of the body when it is false", []edit{
 			{"internal/hss/rasp.go", "`json:\"status\"`", "`json:\"status,omitempty\"`"},
