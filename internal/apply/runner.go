@@ -5,8 +5,9 @@
 // is settled by reading back first, and never sent again blindly. What the package
 // does with each answer is the function judge; the rules are in docs/design.md.
 //
-// A process that dies anywhere leaves at most one batch a change marked as being
-// sent; whoever claims the change next finds it unclear and reads it back.
+// A process that dies anywhere leaves the batches in flight, as many as calls_at_once
+// says, and one that was ready marked as being sent; whoever claims the change next
+// finds them unclear and reads them back.
 package apply
 
 import (

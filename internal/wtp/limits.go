@@ -30,7 +30,7 @@ func LimitNames() []string {
 }
 
 // MaxCallsAtOnce is how many calls of one change may be set to be in flight side by
-// side. It is also how many batches a crash can leave to be read back.
+// side. A crash can leave as many batches, and one more, to be read back.
 const MaxCallsAtOnce = 10
 
 // maxServers is more than any fleet has.
