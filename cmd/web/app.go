@@ -98,7 +98,7 @@ func (a *console) handler(l Listen) (http.Handler, error) {
 		Version: version, Zone: zone, TrustedProxies: l.TrustedProxies, PublicURL: l.PublicURL, SecureCookies: l.Secure(),
 		Wake: a.runner.Poke, WakeReader: a.reader.Poke, Seal: a.seal,
 		CheckCredential: a.conn.Check, ListIAMProjects: a.conn.IAMProjects, FindHosts: a.conn.FindHosts,
-		ReadBackups: a.reader.ReadBackups, ProtectedDirs: a.conn.ProtectedDirs,
+		ReadBackups: a.reader.ReadBackups, ProtectedDirs: a.conn.ProtectedDirs, ReadTomcatDir: a.conn.TomcatDir,
 	})
 	if err != nil {
 		return nil, err

@@ -42,6 +42,9 @@ func (s *Server) undoChange(r *request) error {
 		}
 		return r.see(path)
 	}
+	if c.Kind == wtp.TomcatDir {
+		return s.undoTomcat(r, c)
+	}
 	return s.planLinked(r, c, c.Direction.Opposite(), db.PlanSource{UndoOf: c.Number})
 }
 
@@ -60,7 +63,7 @@ func (s *Server) retryChange(r *request) error {
 	for _, o := range form["outcome"] {
 		from.Outcomes = append(from.Outcomes, wtp.Outcome(o))
 	}
-	if c.Kind == wtp.BackupHost {
+	if c.Kind == wtp.BackupHost || c.Kind == wtp.TomcatDir {
 		return wtp.ErrNotFound
 	}
 	return s.planLinked(r, c, c.Direction, from)

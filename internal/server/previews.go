@@ -115,6 +115,11 @@ func (s *Server) previewView(r *request, plan wtp.Change, q url.Values) (views.P
 	if err := s.fillPreviewList(r, &v, q); err != nil {
 		return v, err
 	}
+	if plan.Direction == wtp.Enable {
+		if v.NoDir, err = s.Store.NoTomcatDir(r.ctx(), plan); err != nil {
+			return v, err
+		}
+	}
 	if v.Limits, err = s.Store.Limits(r.ctx()); err != nil {
 		return v, err
 	}

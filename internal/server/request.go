@@ -218,6 +218,11 @@ func (r *request) page(section, title string, crumbs ...views.Crumb) (views.Page
 	if p.Pause, err = r.s.Store.Paused(r.ctx()); err != nil {
 		return p, err
 	}
+	if r.project.ID != 0 {
+		if p.Restarts, err = r.s.Store.OpenRestarts(r.ctx(), r.project.ID); err != nil {
+			return p, err
+		}
+	}
 	p.Flash = r.takeFlash()
 	return p, nil
 }

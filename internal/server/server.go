@@ -57,6 +57,8 @@ type Config struct {
 	FindHosts func(ctx context.Context, p wtp.Project, query string) ([]wtp.HostChoice, error)
 	// ReadBackups reads the backup servers from HSS, now.
 	ReadBackups func(ctx context.Context, p wtp.Project) ([]wtp.BackupServer, error)
+	// ReadTomcatDir reads the Tomcat bin directory of a server from HSS, now; "" for none.
+	ReadTomcatDir func(ctx context.Context, p wtp.Project, hostID string) (string, error)
 	// ProtectedDirs lists the directories that WTP protects on a server.
 	ProtectedDirs func(ctx context.Context, p wtp.Project, hostID string) ([]string, error)
 }

@@ -129,6 +129,14 @@ func (p Page) eventWord(verb string) string {
 		return p.T("Replaced a set")
 	case "set.deleted":
 		return p.T("Deleted a set")
+	case "restart.needed":
+		return p.T("A Tomcat restart is needed")
+	case "restart.done":
+		return p.T("Marked Tomcat restarts done")
+	case "restart.reopened":
+		return p.T("Took back marks of Tomcat restarts")
+	case "restart.off":
+		return p.T("A Tomcat restart is no longer needed")
 	case "change.confirmed":
 		return p.T("Confirmed a change")
 	case "change.stop_asked":
@@ -163,6 +171,8 @@ func eventIcon(verb string) (icon, class string) {
 		return "player-pause", "t-warn"
 	case "timer":
 		return "clock-shield", "faint"
+	case "restart":
+		return "refresh", "faint"
 	case "change":
 		return "history", "faint"
 	}

@@ -86,6 +86,8 @@ func (v ChangeView) selectText() string {
 
 func (v ChangeView) noUndoText() string {
 	switch {
+	case v.Change.Kind == wtp.TomcatDir && v.Change.State.Over():
+		return v.noTomcatUndo()
 	case v.Change.Kind != wtp.BackupHost || !v.Change.State.Over():
 		return ""
 	case v.Change.BackupBefore == "":

@@ -31,10 +31,11 @@ type Page struct {
 	Crumbs       []Crumb   // the last has no Href
 	Flash        *Notice   // shown once, after a redirect
 	Pause        wtp.Pause // of the whole console
+	Restarts     int64     // of the project: servers that need a Tomcat restart
 	Path         string    // of this page, with its query
 	RequestID    string
 	Stamp        string // of what a poll has drawn; the next one gives it back. "" on a page
-	Narrow       bool // main column of limited width: forms, settings
+	Narrow       bool   // main column of limited width: forms, settings
 }
 
 // Crumb is one step of the path to a page.

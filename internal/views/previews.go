@@ -27,6 +27,7 @@ type PreviewView struct {
 	Conflicts     ConflictsView
 	On, Can       int64      // servers with dynamic WTP on, and that can have it
 	Linked                   // Of: what this plan undoes or tries again
+	NoDir         int64      // servers to be sent whose Tomcat bin directory isn't known
 	Moved         *MovedView // this plan replaces one that was no longer true
 	Limits        wtp.Limits
 }

@@ -22,6 +22,8 @@ type ServerView struct {
 	Why     wtp.Why      // and why
 	Disable wtp.Bucket
 	WhyNot  wtp.Why
+	Tomcat  wtp.TomcatBin // ReadAt 0: not read yet
+	Restart *wtp.Restart  // its entry on the restart list; nil: none is open
 }
 
 // ServerEntry is one change of one server.
@@ -51,6 +53,8 @@ func (v ServerView) entryStatus(e ServerEntry) status {
 
 func (v ServerView) entryText(e ServerEntry) string {
 	switch {
+	case e.Target.Kind == wtp.TomcatDir:
+		return v.T("Tomcat bin directory set")
 	case e.Change.Kind == wtp.BackupHost:
 		return v.T("Backup server set")
 	case e.Change.Direction == wtp.Enable:
