@@ -52,10 +52,16 @@ func TestEveryPageLooksRight(t *testing.T) {
 	credential := eval[string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).find(h=>/credentials\/\d+/.test(h))`)
 	project := eval[string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).find(h=>/projects\/\d+\/edit/.test(h))`)
 	report, set := b.pasteAndSave(url)
+	remote := b.planRemote(url)
 	preview := b.planStorefront(url, 1000)
 
 	for _, p := range []struct{ name, path string }{
 		{"overview", "/p/web-prod"},
+		{"remote-choice", remote.choice},
+		{"remote-preview", remote.preview},
+		{"remote-change", remote.change},
+		{"backup-removal", strings.TrimSuffix(edit, "/edit") + "/remove"},
+		{"backup-removal-preview", remote.removal},
 		{"servers", "/p/web-prod/servers"},
 		{"servers-filtered", "/p/web-prod/servers?group=Storefront&dynamic=closed"},
 		{"servers-none", "/p/web-prod/servers?q=no-such-server"},
@@ -127,6 +133,47 @@ func (b *browser) planStorefront(url string, most int) string {
 	}
 	b.follow(`#bulk button[value=enable]`)
 	return strings.TrimPrefix(b.where(), url)
+}
+
+// remotePages are the pages of remote backup in bulk.
+type remotePages struct{ choice, preview, change, removal string }
+
+// planRemote plans to have some servers use a backup server, confirms it for three of
+// them, and plans to remove a backup server that is in use.
+func (b *browser) planRemote(url string) remotePages {
+	b.t.Helper()
+	p := remotePages{choice: "/p/web-prod/remote-backup"}
+	b.open(url + "/p/web-prod/servers?q=sf&backup=-&agent=online&wtp=opened&os=linux")
+	eval[bool](b, `(()=>{[...document.querySelectorAll("[name=host]")].slice(0,3).forEach(x=>x.click());return true})()`)
+	b.waitFor("#bulk", "3", 10*time.Second)
+	b.follow(`#bulk button[formaction$="/remote-backup"]`)
+	b.click("[name=to]:not([disabled])")
+	b.follow("main form [type=submit]")
+	b.fill("#reason", "Copies of the storefront")
+	b.follow("#go")
+	p.change = strings.TrimPrefix(b.where(), url)
+
+	b.open(url + "/p/web-prod/servers?group=Storefront")
+	b.click("[data-tick-all]")
+	b.waitFor("#bulk", "50", 10*time.Second)
+	b.follow(`#bulk button[formaction$="/remote-backup"]`)
+	b.click("[name=to]:not([disabled])")
+	b.follow("main form [type=submit]")
+	p.preview = strings.TrimPrefix(b.where(), url)
+	b.open(url + "/p/web-prod/backup-servers")
+	used := eval[string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).find(h=>h.endsWith("/remove"))`)
+	for _, a := range eval[[]string](b, `[...document.querySelectorAll("main a")].map(a=>a.getAttribute("href")).filter(h=>h.endsWith("/remove"))`) {
+		b.open(url + a)
+		if b.count("[name=to]") > 0 {
+			used = a
+			break
+		}
+	}
+	b.open(url + used)
+	b.click("[name=to]:not([disabled])")
+	b.follow("[form=remove]")
+	p.removal = strings.TrimPrefix(b.where(), url)
+	return p
 }
 
 // look visits one page in all its forms.

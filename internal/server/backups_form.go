@@ -49,8 +49,19 @@ func (s *Server) showAddBackup(r *request) error {
 			f.view.Name, f.view.Form.IP = choice.Name, choice.PrivateIP
 		}
 	}
+	f.fromAddress()
 	f.fromPresent()
 	return f.show(http.StatusOK)
+}
+
+// fromAddress fills the fields with what the address of the form carries: the
+// configuration of a backup server that was removed and is to be added again.
+func (f *backupForm) fromAddress() {
+	for name, to := range map[string]*string{"ip": &f.view.Form.IP, "port": &f.view.Form.Port, "dir": &f.view.Form.Dir} {
+		if value := f.r.Query(name); value != "" {
+			*to = value
+		}
+	}
 }
 
 // showEditBackup shows the form with the present configuration, fresh from HSS.

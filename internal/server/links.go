@@ -42,8 +42,11 @@ func (s *Server) undoChange(r *request) error {
 		}
 		return r.see(path)
 	}
-	if c.Kind == wtp.TomcatDir {
-		return s.undoTomcat(r, c)
+	switch c.Kind {
+	case wtp.RemoteBackup:
+		return s.planRemoteFrom(r, c, db.PlanSource{UndoOf: c.Number})
+	case wtp.BackupRemoval:
+		return s.addAgain(r, c)
 	}
 	return s.planLinked(r, c, c.Direction.Opposite(), db.PlanSource{UndoOf: c.Number})
 }
@@ -63,8 +66,11 @@ func (s *Server) retryChange(r *request) error {
 	for _, o := range form["outcome"] {
 		from.Outcomes = append(from.Outcomes, wtp.Outcome(o))
 	}
-	if c.Kind == wtp.BackupHost || c.Kind == wtp.TomcatDir {
+	switch c.Kind {
+	case wtp.BackupHost, wtp.BackupRemoval:
 		return wtp.ErrNotFound
+	case wtp.RemoteBackup:
+		return s.planRemoteFrom(r, c, from)
 	}
 	return s.planLinked(r, c, c.Direction, from)
 }
@@ -96,7 +102,7 @@ func (s *Server) selectTargets(r *request) error {
 		return err
 	}
 	outcome, seen, ok := views.ChangeTab(form.Get("outcome"))
-	if !ok || c.Kind != wtp.DynamicWTP || len(form["outcome"]) != 1 {
+	if !ok || c.Kind == wtp.BackupHost || len(form["outcome"]) != 1 {
 		var bad wtp.Invalid
 		bad.Add("outcome", "%q is not an outcome the console knows.", form.Get("outcome"))
 		return bad

@@ -212,9 +212,6 @@ func (s *Server) showServer(r *request) error {
 	if err := s.fillServerHistory(r, &v); err != nil {
 		return err
 	}
-	if err := s.fillServerTomcat(r, &v); err != nil {
-		return err
-	}
 	until, err := s.Store.OffUntil(r.ctx(), r.project.ID, []string{server.HostID})
 	if err != nil {
 		return err
@@ -222,14 +219,16 @@ func (s *Server) showServer(r *request) error {
 	if t, ok := until[server.HostID]; ok {
 		v.Until = &views.Until{DueAt: t.DueAt, Number: t.Number}
 	}
-	v.Enable, v.Why = wtp.Classify(server, wtp.Enable, v.Open != nil)
-	v.Disable, v.WhyNot = wtp.Classify(server, wtp.Disable, v.Open != nil)
+	held := v.Open != nil && v.Open.Target.Kind == wtp.DynamicWTP
+	v.Enable, v.Why = wtp.Classify(server, wtp.Enable, held)
+	v.Disable, v.WhyNot = wtp.Classify(server, wtp.Disable, held)
 	return r.show(http.StatusOK, views.ServerPage(v))
 }
 
 func (s *Server) fillServerBackup(r *request, v *views.ServerView) error {
-	if v.Server.BackupHostID == "" {
-		return nil
+	var err error
+	if v.BackupNames, err = s.backupNames(r, wtp.Change{ProjectID: r.project.ID}); err != nil || v.Server.BackupHostID == "" {
+		return err
 	}
 	backup, err := s.Store.BackupServer(r.ctx(), r.project.ID, v.Server.BackupHostID)
 	if errors.Is(err, wtp.ErrNotFound) {

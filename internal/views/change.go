@@ -56,6 +56,7 @@ type ChangeView struct {
 	Pending       PendingView       // while it isn't over
 	Diff          []wtp.FieldDiff   // of a backup server
 	Backup        *wtp.BackupServer // as the inventory shows it now
+	BackupNames   map[string]string // of backup servers, by host ID
 	Tab           string            // "" for all; see ChangeTab
 	Why           wtp.Why
 	Targets       []wtp.Target
@@ -69,7 +70,6 @@ type ChangeView struct {
 	Timer         *TimerView // of this change; nil: it has none
 	MadeBy        *TimerView // the timer that made this change; nil: a person did
 	TimerForm     TimerForm  // as typed
-	Restarts      int64      // servers of it on the restart list, up to MoreRestarts
 	UndoBackup    string     // the form that undoes the change of a backup server; "": none
 	Drawn         string     // TallyKey when the lists were drawn; "" for now
 }
@@ -105,8 +105,8 @@ const (
 
 // ChangeTitle says what a change does; past says it is done and seen.
 func (p Page) ChangeTitle(c wtp.Change, past bool) string {
-	if c.Kind == wtp.TomcatDir {
-		return p.tomcatTitle(c, past)
+	if c.Kind.Remote() {
+		return p.remoteTitle(c, past)
 	}
 	if c.UndoOf != 0 {
 		return p.undoTitle(c, past)
@@ -385,6 +385,9 @@ func (v ChangeView) batchNo(id int64) string {
 func (v ChangeView) selectedBy() string {
 	if text := v.linkedSelection(); text != "" {
 		return text
+	}
+	if v.Change.Kind == wtp.BackupRemoval {
+		return v.T("Every server that used it")
 	}
 	if v.Change.Selection == "" {
 		return v.T("Chosen in the list of servers")

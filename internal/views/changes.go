@@ -37,7 +37,7 @@ func (f ChangeFilter) Values() url.Values {
 
 // ChangeKinds are the words of the filter by kind.
 func ChangeKinds() []string {
-	return []string{string(wtp.DynamicWTP), string(wtp.BackupHost), string(wtp.TomcatDir)}
+	return []string{string(wtp.DynamicWTP), string(wtp.RemoteBackup), string(wtp.BackupHost), string(wtp.BackupRemoval)}
 }
 
 // ChangeOutcomes are the words of the filter by outcome.
@@ -169,10 +169,12 @@ func (p Page) changeKindName(word string) string {
 	switch word {
 	case string(wtp.DynamicWTP):
 		return p.T("Dynamic WTP")
-	case string(wtp.TomcatDir):
-		return p.T("Tomcat bin directory")
 	case string(wtp.BackupHost):
 		return p.T("Backup server")
+	case string(wtp.RemoteBackup):
+		return p.T("Remote backup")
+	case string(wtp.BackupRemoval):
+		return p.T("Backup server removed")
 	}
 	return word
 }
@@ -195,13 +197,14 @@ func (v ChangesView) rowURL(r ChangeRow) string {
 
 // rowKind is the icon of a line and the words that stand for it.
 func (v ChangesView) rowKind(r ChangeRow) status {
+	if s, ok := v.remoteKind(r.Change); ok && r.Change.UndoOf == 0 {
+		return s
+	}
 	switch {
 	case r.Change.UndoOf != 0:
 		return status{"quiet", "arrow-back-up", v.T("Undo")}
 	case r.Change.SetIn != 0:
 		return status{"info", "clock-shield", v.T("Turn back on")}
-	case r.Change.Kind == wtp.TomcatDir:
-		return status{"quiet", "folder", v.T("Tomcat bin directory")}
 	case r.Change.Kind == wtp.BackupHost:
 		return status{"quiet", "database", v.T("Backup server")}
 	case r.Change.Direction == wtp.Enable:
@@ -250,7 +253,7 @@ func (v ChangesView) rowOutcome(r ChangeRow) status {
 		return status{"unk", "help-circle", v.T("%d unknown", unknown)}
 	case c.State == wtp.Stopped:
 		return status{"warn", "player-stop", v.T("Stopped, %d not sent", t.of(wtp.TargetStopped))}
-	case (c.Kind == wtp.BackupHost || c.Kind == wtp.TomcatDir) && t.Confirmed == c.ToSend:
+	case c.Kind == wtp.BackupHost && t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("Read back as set")}
 	case t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("%d read back", t.Confirmed)}

@@ -32,13 +32,18 @@ func (p Page) undoTitle(c wtp.Change, past bool) string {
 // mayFollow says whether the reader may plan something from this change.
 func (v ChangeView) mayFollow() bool { return v.Change.State.Over() && v.May(wtp.Act) }
 
+// plans says whether a change of this kind is undone and tried again by a plan.
+func (v ChangeView) plans() bool {
+	return v.Change.Kind == wtp.DynamicWTP || v.Change.Kind == wtp.RemoteBackup
+}
+
 func (v ChangeView) undoable() bool {
-	return v.mayFollow() && v.Change.Kind == wtp.DynamicWTP && v.Tally.of(wtp.TargetAccepted)+v.unknown() > 0
+	return v.mayFollow() && v.plans() && v.Tally.of(wtp.TargetAccepted)+v.unknown() > 0
 }
 
 // retriable is how many servers failed and may be tried again.
 func (v ChangeView) retriable() int64 {
-	if !v.mayFollow() || v.Change.Kind != wtp.DynamicWTP {
+	if !v.mayFollow() || !v.plans() {
 		return 0
 	}
 	return v.failed() + v.unknown()
@@ -46,7 +51,7 @@ func (v ChangeView) retriable() int64 {
 
 // unsent is how many servers the change can go on with.
 func (v ChangeView) unsent() int64 {
-	if !v.mayFollow() || v.Change.Kind != wtp.DynamicWTP {
+	if !v.mayFollow() || !v.plans() {
 		return 0
 	}
 	return v.Tally.of(wtp.TargetStopped)
@@ -64,6 +69,11 @@ func (v ChangeView) retryText() string {
 
 func (v ChangeView) goOnText() string { return v.N(v.unsent(), "Go on with %d…", "Go on with %d…") }
 
+// addAgain says whether the page offers to add a backup server that was removed.
+func (v ChangeView) addAgain() bool {
+	return v.mayFollow() && v.Change.Kind == wtp.BackupRemoval && v.Tally.Confirmed == v.Change.ToSend
+}
+
 // goOnKind makes one button of the head the main one.
 func (v ChangeView) goOnKind() string {
 	if v.retriable() > 0 && !v.offers() {
@@ -74,7 +84,7 @@ func (v ChangeView) goOnKind() string {
 
 // selectable is how many servers "Select these" would select.
 func (v ChangeView) selectable() int64 {
-	if !v.mayFollow() || v.Change.Kind != wtp.DynamicWTP || v.Why != "" || len(v.Faults) > 0 {
+	if !v.mayFollow() || v.Change.Kind == wtp.BackupHost || v.Why != "" || len(v.Faults) > 0 {
 		return 0
 	}
 	return v.listed()
@@ -86,8 +96,8 @@ func (v ChangeView) selectText() string {
 
 func (v ChangeView) noUndoText() string {
 	switch {
-	case v.Change.Kind == wtp.TomcatDir && v.Change.State.Over():
-		return v.noTomcatUndo()
+	case v.Change.Kind == wtp.BackupRemoval && v.Change.State.Over():
+		return v.T("Not possible: add the backup server again, and set remote backup of its servers.")
 	case v.Change.Kind != wtp.BackupHost || !v.Change.State.Over():
 		return ""
 	case v.Change.BackupBefore == "":

@@ -27,7 +27,6 @@ type PreviewView struct {
 	Conflicts     ConflictsView
 	On, Can       int64      // servers with dynamic WTP on, and that can have it
 	Linked                   // Of: what this plan undoes or tries again
-	NoDir         int64      // servers to be sent whose Tomcat bin directory isn't known
 	Moved         *MovedView // this plan replaces one that was no longer true
 	Limits        wtp.Limits
 }
@@ -164,6 +163,9 @@ func (v PreviewView) bucketKind(b wtp.Bucket) string {
 }
 
 func (v PreviewView) bucketName(b wtp.Bucket) string {
+	if v.Plan.Kind.Remote() && b == wtp.AlreadySo {
+		return v.T("Already so")
+	}
 	return v.bucketWord(b, v.Plan.Direction)
 }
 
@@ -229,6 +231,9 @@ func (p Page) whyStatus(w wtp.Why) status {
 		return status{"warn", "zoom-question", p.T("Not as that change left it")}
 	case wtp.WhyAttacked:
 		return status{"bad", "flame", p.T("Attacked")}
+	}
+	if s, ok := p.remoteWhy(w); ok {
+		return s
 	}
 	return status{"quiet", "minus", string(w)}
 }

@@ -10,20 +10,20 @@ import (
 // ServerView is one server with its history.
 type ServerView struct {
 	Page
-	Server  wtp.Server
-	Backup  *wtp.BackupServer // the backup server in use, nil for none or one that HSS doesn't list
-	Shared  int64             // how many servers use that backup server
-	History []ServerEntry
-	Older   int64        // pass as ?before= for older entries; 0 for none
-	Newest  bool         // the first page of the history
-	Open    *ServerEntry // a change of this server that is under way
-	Until   *Until       // when it turns on by itself; nil: it doesn't
-	Enable  wtp.Bucket   // where turning on would put it
-	Why     wtp.Why      // and why
-	Disable wtp.Bucket
-	WhyNot  wtp.Why
-	Tomcat  wtp.TomcatBin // ReadAt 0: not read yet
-	Restart *wtp.Restart  // its entry on the restart list; nil: none is open
+	Server wtp.Server
+	Backup *wtp.BackupServer // the backup server in use, nil for none or one that HSS doesn't list
+	// BackupNames are the names of backup servers by host ID.
+	BackupNames map[string]string
+	Shared      int64 // how many servers use that backup server
+	History     []ServerEntry
+	Older       int64        // pass as ?before= for older entries; 0 for none
+	Newest      bool         // the first page of the history
+	Open        *ServerEntry // a change of this server that is under way
+	Until       *Until       // when it turns on by itself; nil: it doesn't
+	Enable      wtp.Bucket   // where turning on would put it
+	Why         wtp.Why      // and why
+	Disable     wtp.Bucket
+	WhyNot      wtp.Why
 }
 
 // ServerEntry is one change of one server.
@@ -53,8 +53,12 @@ func (v ServerView) entryStatus(e ServerEntry) status {
 
 func (v ServerView) entryText(e ServerEntry) string {
 	switch {
-	case e.Target.Kind == wtp.TomcatDir:
-		return v.T("Tomcat bin directory set")
+	case e.Target.Kind == wtp.RemoteBackup && e.Target.Wanted == wtp.RemoteOff:
+		return v.T("Turn off remote backup")
+	case e.Target.Kind == wtp.RemoteBackup:
+		return v.T("Set remote backup")
+	case e.Change.Kind == wtp.BackupRemoval:
+		return v.T("Backup server removed")
 	case e.Change.Kind == wtp.BackupHost:
 		return v.T("Backup server set")
 	case e.Change.Direction == wtp.Enable:
@@ -97,4 +101,12 @@ func (v ServerView) olderURL() string {
 
 func hostPort(ip string, port int64) string {
 	return net.JoinHostPort(ip, strconv.FormatInt(port, 10))
+}
+
+// noBackupText says that a server uses no backup server, or one that HSS doesn't list.
+func (v ServerView) noBackupText() string {
+	if v.Server.BackupHostID != "" {
+		return v.T("It uses a backup server that HSS does not list.")
+	}
+	return v.T("Its protected files are not copied to another server.")
 }

@@ -1,0 +1,141 @@
+package server
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"wtp-console/internal/wtp"
+)
+
+// backedUp is a console whose servers 1 and 2 of six use bkp-01, one of two running
+// backup servers; a third one failed.
+func backedUp(t *testing.T) (*console, wtp.Project, *browser) {
+	t.Helper()
+	c, p, b := shop(t, fleet(6))
+	c.backed(p, fleet(6), "b-1", "b-1")
+	return c, p, b
+}
+
+// backed reads an inventory in which the servers use these backup servers, in order.
+func (c *console) backed(p wtp.Project, servers []wtp.Server, uses ...string) {
+	c.t.Helper()
+	for i, id := range uses {
+		servers[i].BackupHostID = id
+	}
+	c.inventory(p, servers, wtp.BackupServer{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 8080, Dir: "/hss", Status: wtp.BackupRunning},
+		wtp.BackupServer{HostID: "b-2", Name: "bkp-02", IP: "10.36.0.12", Port: 8080, Dir: "/hss", Status: wtp.BackupRunning},
+		wtp.BackupServer{HostID: "b-3", Name: "bkp-03", IP: "10.36.0.13", Port: 8080, Dir: "/hss", Status: wtp.BackupFailed})
+}
+
+func TestRemoteBackupIsChosenPlannedAndConfirmed(t *testing.T) {
+	c, p, b := backedUp(t)
+	b.post("/p/shop/remote-backup", "query", "").is(422) // nothing is selected
+	b.get("/p/shop/remote-backup").to("/p/shop/servers")
+	b.post("/p/shop/selection", "op", "matching", "query", "q=web").is(303)
+	b.post("/p/shop/remote-backup", "query", "").to("/p/shop/remote-backup")
+	form := b.get("/p/shop/remote-backup").is(200).page()
+	require.Contains(t, said(form.Find(".head .sub")), "For 6 selected servers.")
+	require.Zero(t, form.Find("input[name=to][checked]").Length(), "nothing is chosen at first")
+	require.Equal(t, 1, form.Find("input[name=to][disabled][value=b-3]").Length())
+	require.Contains(t, said(form.Find("fieldset")), "HSS takes only one that runs.")
+	for _, to := range [][]string{nil, {"to", ""}, {"to", "b-1", "to", "off"}, {"to", "b-3"}, {"to", "b-9"}} {
+		b.post("/p/shop/remote-backup/previews", to...).is(422)
+	}
+	where := b.post("/p/shop/remote-backup/previews", "to", "b-1").is(303).Header.Get("Location")
+	preview := b.get(where).is(200).page()
+	require.Equal(t, "Use bkp-01 for remote backup on 4 servers", said(preview.Find("h1")))
+	require.Contains(t, said(preview.Find("dl.facts")), "4 calls, one a server")
+	require.Contains(t, said(preview.Find("main table").First()), "Uses it already")
+	require.Contains(t, b.get(where+"/servers.csv").is(200).text, "b-1")
+	b.post(where+"/confirm", "reason", "").is(422)
+
+	// One of them comes to use it in the meantime.
+	c.backed(p, fleet(6), "b-1", "b-1", "b-1")
+	again := b.post(where+"/confirm", "reason", "Nightly copies").is(409).page()
+	require.Contains(t, said(again.Find("main .notice-warn")), "1 server changed since the preview was made.")
+	where = strings.TrimSuffix(again.Find("form[action$='/confirm']").AttrOr("action", ""), "/confirm")
+	change := b.post(where+"/confirm", "reason", "Nightly copies").is(303).Header.Get("Location")
+	require.Equal(t, "/p/shop/changes/1", change)
+	require.Contains(t, said(b.get(change).is(200).page().Find("h1")), "Use bkp-01 for remote backup on 3 servers")
+	b.post(where+"/confirm", "reason", "Nightly copies").to(change)
+	c.finish(c.send(3, accept))
+	c.backed(p, fleet(6), "b-1", "b-1", "b-1", "b-1", "b-1", "b-1")
+	page := b.get(change).is(200).page()
+	require.Contains(t, said(page.Find("h1")), "Used bkp-01 for remote backup on 3 servers")
+	require.Contains(t, said(page.Find("#servers table")), "No remote backup")
+	require.Contains(t, said(b.get("/p/shop/changes?kind=remote_backup").is(200).page().Find("main")), "Use")
+	require.Contains(t, said(b.get("/p/shop").is(200).page().Find("main")), "bkp-01")
+
+	undo := b.post(change + "/undo").is(303).Header.Get("Location")
+	plan := b.get(undo).is(200).page()
+	require.Equal(t, "Undo #1: put back remote backup on 3 servers", said(plan.Find("h1")))
+	b.post(undo+"/confirm", "reason", "Too slow").is(303)
+	require.Contains(t, said(b.get("/p/shop/servers/host-00004").is(200).page().Find("#history")), "Turn off remote backup")
+}
+
+func TestTurningRemoteBackupOffAsksForTheCount(t *testing.T) {
+	c, p, b := backedUp(t)
+	require.NoError(t, c.store.SetSetting(c.ctx(), c.system(), wtp.TypedAbove, "1"))
+	c.backed(p, fleet(6), "b-1", "b-1", "b-2")
+	form := b.get("/p/shop/remote-backup?backup=b-1").is(200).page()
+	require.Contains(t, said(form.Find(".head .sub")), "For all 2 servers that use bkp-01.")
+	where := b.post("/p/shop/remote-backup/previews", "to", "off", "backup", "b-1").is(303).Header.Get("Location")
+	preview := b.get(where).is(200).page()
+	require.Contains(t, said(preview.Find("main")), "are no longer copied to another server")
+	require.Equal(t, 1, preview.Find("#go.btn-danger").Length())
+	b.post(where+"/confirm", "reason", "Moving house").is(422)
+	b.post(where+"/confirm", "reason", "Moving house", "confirm", "turn off 2").to("/p/shop/changes/1")
+	one := b.get("/p/shop/remote-backup?" + url.Values{"only": {"host-00003"}}.Encode()).is(200).page()
+	require.Contains(t, said(one.Find(".head .sub")), "For web-00003.")
+	b.get("/p/shop/remote-backup?only=host-00003&backup=b-1").is(404)
+}
+
+func TestBackupServerIsRemovedByItsName(t *testing.T) {
+	c, p, b := backedUp(t)
+	require.Equal(t, 3, b.get("/p/shop/backup-servers").is(200).page().Find("a[href$='/remove']").Length())
+	page := b.get("/p/shop/backup-servers/b-1/remove").is(200).page()
+	require.Contains(t, said(page.Find(".head .sub")), "2 servers use it and have to be moved first.")
+	require.Equal(t, 2, page.Find("main table tbody tr").Length())
+	require.Zero(t, page.Find("input[name=to][checked]").Length())
+	require.Equal(t, 1, page.Find("input[name=to][disabled][value=b-1]").Length())
+	b.post("/p/shop/backup-servers/b-1/remove").is(422)
+	b.post("/p/shop/backup-servers/b-1/remove", "to", "b-1").is(422)
+	where := b.post("/p/shop/backup-servers/b-1/remove", "to", "b-2").is(303).Header.Get("Location")
+	preview := b.get(where).is(200).page()
+	require.Equal(t, "Remove backup server bkp-01 after moving 2 servers", said(preview.Find("h1")))
+	require.Contains(t, said(preview.Find("dl.facts")), "3 calls: one a server, and one to remove")
+	b.post(where+"/confirm", "reason", "End of lease").is(422)
+	b.post(where+"/confirm", "reason", "End of lease", "confirm", "bkp-02").is(422)
+	change := b.post(where+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(303).Header.Get("Location")
+	running := b.get(change).is(200).page()
+	require.Contains(t, said(running.Find("#servers table")), "The backup server itself, last")
+	require.Contains(t, b.get(change+"/servers.csv").is(200).text, "removed")
+
+	// One that nobody uses: only the removal; one that can't be moved: no button.
+	alone := b.get(b.post("/p/shop/backup-servers/b-3/remove").is(303).Header.Get("Location")).is(200).page()
+	require.Equal(t, "Remove backup server bkp-03", said(alone.Find("h1")))
+	offline := fleet(6)
+	offline[4].AgentStatus = "offline"
+	c.backed(p, offline, "", "", "", "", "b-2")
+	stuck := b.get(b.post("/p/shop/backup-servers/b-2/remove", "to", "b-1").is(303).Header.Get("Location")).is(200).page()
+	require.Zero(t, stuck.Find("form[action$='/confirm']").Length())
+	require.Contains(t, said(stuck.Find("main .notice-bad")), "1 server that uses it cannot be moved now")
+	b.get("/p/shop/backup-servers/b-9/remove").is(404)
+}
+
+func TestRemovedBackupServerIsAddedAgain(t *testing.T) {
+	c, p, b := backedUp(t)
+	where := b.post("/p/shop/backup-servers/b-3/remove").is(303).Header.Get("Location")
+	change := b.post(where+"/confirm", "reason", "Broken", "confirm", "bkp-03").is(303).Header.Get("Location")
+	c.finish(c.send(1, accept))
+	c.inventory(p, fleet(6))
+	page := b.get(change).is(200).page()
+	require.Contains(t, said(page.Find("h1")), "Removed backup server bkp-03")
+	require.Contains(t, said(page.Find("#change-head")), "Add it again…")
+	again := b.post(change + "/undo").is(303).Header.Get("Location")
+	require.Equal(t, "/p/shop/backup-servers/new?dir=%2Fhss&host_id=b-3&ip=10.36.0.13&port=8080", again)
+	b.post(change+"/retry", "outcome", "refused").is(404)
+}

@@ -1,0 +1,373 @@
+package views
+
+import (
+	"strconv"
+
+	"github.com/a-h/templ"
+
+	"wtp-console/internal/wtp"
+)
+
+// RemoteChoice is one backup server that servers may be pointed at.
+type RemoteChoice struct {
+	wtp.BackupServer
+	Uses int64 // how many servers use it
+}
+
+func (c RemoteChoice) running() bool { return c.Status == wtp.BackupRunning }
+
+// RemoteChoiceView asks which backup server servers are to use.
+type RemoteChoiceView struct {
+	Page
+	Servers int64             // how many servers are to be set
+	Of      *wtp.BackupServer // all that use this backup server; nil: those selected
+	Only    *wtp.Server       // this one; nil: those selected
+	Choices []RemoteChoice
+	Chosen  string // as sent; nothing is chosen at first
+	Faults  []wtp.FieldError
+}
+
+func (v RemoteChoiceView) subtitle() string {
+	switch {
+	case v.Only != nil:
+		return v.T("For %s. Nothing changes before you have seen the preview.", serverName(*v.Only))
+	case v.Of != nil:
+		return v.N(v.Servers, "For the %d server that uses %s. Nothing changes before you have seen the preview.", "For all %d servers that use %s. Nothing changes before you have seen the preview.", v.Servers, v.Of.Label())
+	}
+	return v.N(v.Servers, "For %d selected server. Nothing changes before you have seen the preview.", "For %d selected servers. Nothing changes before you have seen the preview.")
+}
+
+func (v RemoteChoiceView) backURL() string {
+	switch {
+	case v.Only != nil:
+		return v.URL("servers", v.Only.HostID)
+	case v.Of != nil:
+		return v.URL("backup-servers")
+	}
+	return v.URL("servers")
+}
+
+func (p Page) remoteLabels() map[string]string {
+	return map[string]string{"to": p.T("Backup server"), "selection": p.T("Servers"), "confirm": p.T("Confirmation"), "reason": p.T("Reason"), "ticket": p.T("Ticket")}
+}
+
+// choiceNote says why a backup server can't be chosen, "" if it can.
+func (p Page) choiceNote(c RemoteChoice, skip string) string {
+	switch {
+	case c.HostID == skip:
+		return p.T("This is the one that is removed.")
+	case c.running():
+		return ""
+	case c.Status == wtp.BackupFailed:
+		return p.T("It failed to start. HSS takes only one that runs.")
+	}
+	return p.T("It does not run yet. HSS takes only one that runs.")
+}
+
+// RemovalView is a backup server before it is removed, with who uses it.
+type RemovalView struct {
+	Page
+	Server     wtp.BackupServer
+	Uses       int64
+	Users      []wtp.Server
+	Prev, Next string // cursors of the pages beside this one
+	Choices    []RemoteChoice
+	Chosen     string
+	Faults     []wtp.FieldError
+}
+
+func (v RemovalView) url() string { return v.URL("backup-servers", v.Server.HostID, "remove") }
+
+func (v RemovalView) subtitle() string {
+	if v.Uses == 0 {
+		return v.T("No server uses it. Nothing changes before you have seen the preview.")
+	}
+	return v.N(v.Uses, "%d server uses it and has to be moved first. Nothing changes before you have seen the preview.", "%d servers use it and have to be moved first. Nothing changes before you have seen the preview.")
+}
+
+func (v RemovalView) pager() PagerView {
+	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Users)), v.Uses)}
+	if v.Prev != "" {
+		pv.First, pv.Prev = v.url(), v.url()+"?before="+v.Prev
+	}
+	if v.Next != "" {
+		pv.Next = v.url() + "?after=" + v.Next
+	}
+	return pv
+}
+
+// RemotePreviewView is a plan of remote backup, or of the removal of a backup server.
+type RemotePreviewView struct {
+	PreviewView
+	To      wtp.RemoteTo
+	Names   map[string]string // of backup servers, by host ID
+	Removes *wtp.BackupConfig // nil: nothing is removed
+}
+
+// servers is how many servers are sent, without the backup server that is removed.
+func (v RemotePreviewView) servers() int64 {
+	if v.Removes != nil {
+		return max(v.Plan.ToSend-1, 0)
+	}
+	return v.Plan.ToSend
+}
+
+// stays is how many servers keep the backup server from being removed.
+func (v RemotePreviewView) stays() int64 {
+	if v.Removes == nil {
+		return 0
+	}
+	return v.count(wtp.Cannot)
+}
+
+func (v RemotePreviewView) off() bool { return v.To.Choice == wtp.RemoteOff }
+
+func (v RemotePreviewView) title() string { return v.ChangeTitle(v.Plan, false) }
+
+func (v RemotePreviewView) subtitle() string {
+	if v.Removes != nil {
+		return v.T("Preview made at %s by %s. Nothing has changed yet.", v.ClockText(v.Plan.PlannedAt), v.Plan.PlannedByName)
+	}
+	return v.PreviewView.subtitle()
+}
+
+// Name is a backup server as people know it.
+func (v RemotePreviewView) choiceName() string {
+	if c, ok := v.To.Server(v.To.Choice); ok {
+		return Plain(c.Label())
+	}
+	return v.To.Choice
+}
+
+func (v RemotePreviewView) effects() []effect {
+	var s []effect
+	n := v.servers()
+	switch {
+	case n > 0 && v.off():
+		s = append(s,
+			effect{"server-off", "t-bad", v.N(n, "The protected files of this server are no longer copied to another server. If its local copy is lost too, HSS cannot restore them.", "The protected files of these %d servers are no longer copied to another server. If a local copy is lost too, HSS cannot restore them.")},
+			effect{"info-circle", "t-info", v.T("What was copied so far stays where it is.")})
+	case n > 0 && v.Plan.UndoOf != 0:
+		s = append(s, effect{"arrow-back-up", "t-info", v.T("Each server goes back to the backup server it used before, or to none.")})
+	case n > 0:
+		if c, ok := v.To.Server(v.To.Choice); ok {
+			s = append(s, effect{"database", "t-ok", v.N(n, "%d server copies its protected files to %s, %s, from then on. It must be able to reach that address.", "%d servers copy their protected files to %s, %s, from then on. They must be able to reach that address.", n, Plain(c.Label()), c.Addr())})
+		}
+		s = append(s, effect{"info-circle", "t-info", v.T("What is kept on another backup server is not moved.")})
+	}
+	if k := v.because(wtp.WhyImportant); k > 0 {
+		s = append(s, effect{"star", "t-bad", v.N(k, "%d of these servers is marked as an important asset.", "%d of these servers are marked as important assets.")})
+	}
+	if v.Removes != nil {
+		if n > 0 {
+			s = append(s, effect{"trash", "t-warn", v.T("%s is removed only after every one of these servers was read back as moved. If one is not, it stays.", Plain(v.Removes.Label()))})
+		} else {
+			s = append(s, effect{"trash", "t-warn", v.T("HSS forgets %s. What it keeps in %s stays there.", Plain(v.Removes.Label()), v.Removes.Dir)})
+		}
+	}
+	return s
+}
+
+func (v RemotePreviewView) willText() string {
+	if n := v.servers(); n > 0 || v.Removes == nil {
+		return v.N(n, "%d server will be sent to HSS", "%d servers will be sent to HSS")
+	}
+	return v.T("The backup server is removed from HSS")
+}
+
+func (v RemotePreviewView) callsText() string {
+	if v.Removes != nil && v.servers() > 0 {
+		return v.N(v.Plan.ToSend, "%d call: one a server, and one to remove", "%d calls: one a server, and one to remove")
+	}
+	return v.N(v.Plan.ToSend, "%d call, one a server", "%d calls, one a server")
+}
+
+func (v RemotePreviewView) timeText() string {
+	return v.until(v.Queue.Budget.At(v.Queue.Calls+v.Plan.ToSend), v.Queue.Budget.Now)
+}
+
+// typedText is what to type to confirm, "" if nothing is asked.
+func (v RemotePreviewView) typedText() string {
+	return RemoteConfirmation(v.Plan, v.because(wtp.WhyImportant), v.Limits.TypedAbove, v.Removes)
+}
+
+// RemoteConfirmation is the text to type before a plan may be confirmed, "" if none is
+// asked: the name of a backup server that is removed, or the number of servers that
+// lose their remote backup.
+func RemoteConfirmation(plan wtp.Change, important, above int64, removes *wtp.BackupConfig) string {
+	if removes != nil {
+		return Plain(removes.Label())
+	}
+	return TypedConfirmation(plan, important, above, false)
+}
+
+func (v RemotePreviewView) typedHint() string {
+	if v.Removes != nil {
+		return v.T("The name of the backup server that is removed.")
+	}
+	if v.Plan.ToSend > v.Limits.TypedAbove {
+		return v.T("Asked because more than %d servers lose their remote backup.", v.Limits.TypedAbove)
+	}
+	return v.T("Asked because important servers are among them.")
+}
+
+func (v RemotePreviewView) button() string {
+	n := v.servers()
+	switch {
+	case v.Removes != nil && n > 0:
+		return v.N(n, "Move %d server, then remove %s", "Move %d servers, then remove %s", n, Plain(v.Removes.Label()))
+	case v.Removes != nil:
+		return v.T("Remove %s", Plain(v.Removes.Label()))
+	case v.Plan.UndoOf != 0:
+		return v.N(n, "Put back %d server", "Put back %d servers")
+	case v.off():
+		return v.N(n, "Turn off remote backup on %d server", "Turn off remote backup on %d servers")
+	}
+	return v.N(n, "Set remote backup on %d server", "Set remote backup on %d servers")
+}
+
+func (v RemotePreviewView) danger() bool {
+	return v.Removes != nil || v.Plan.Direction == wtp.Disable
+}
+
+func (v RemotePreviewView) closed() string {
+	if v.Removes == nil {
+		return v.closedText()
+	}
+	switch {
+	case v.Plan.State == wtp.Dropped:
+		return v.T("This preview was cancelled or replaced. Nothing was sent.")
+	case v.Plan.ExpiresAt <= wtp.At(v.Now):
+		return v.T("This preview has expired, because servers may have changed since. Nothing was sent.")
+	}
+	return ""
+}
+
+func (v RemotePreviewView) back() string {
+	switch {
+	case v.Removes != nil:
+		return v.URL("backup-servers", v.Removes.HostID, "remove")
+	case v.Of != nil:
+		return v.backURL()
+	}
+	return v.URL("remote-backup")
+}
+
+// remoteWhy is whyStatus for the reasons of remote backup.
+func (p Page) remoteWhy(w wtp.Why) (status, bool) {
+	switch w {
+	case wtp.WhyUsesIt:
+		return status{"quiet", "check", p.T("Uses it already")}, true
+	case wtp.WhyUsesNone:
+		return status{"quiet", "server-off", p.T("Has none already")}, true
+	case wtp.WhyIsBackup:
+		return status{"quiet", "database", p.T("Is the backup server")}, true
+	case wtp.WhyBackupDown:
+		return status{"quiet", "server-off", p.T("Backup server not running")}, true
+	case wtp.WhyBackupWindows:
+		return status{"quiet", "brand-windows", p.T("Windows")}, true
+	case wtp.WhyBackupLinux:
+		return status{"quiet", "minus", p.T("Not Linux")}, true
+	case wtp.WhyNoCopies:
+		return status{"warn", "server-off", p.T("No copies any more")}, true
+	}
+	return status{}, false
+}
+
+// remoteWord is a state of a target of remote backup, or of a backup server that is
+// removed.
+func remoteWord(p Page, value string, names map[string]string) status {
+	switch value {
+	case "":
+		return status{"quiet", "minus", p.T("None")}
+	case wtp.RemoteOff:
+		return status{"quiet", "server-off", p.T("No remote backup")}
+	case wtp.BackupRemoved:
+		return status{"quiet", "trash", p.T("Removed")}
+	}
+	if value[0] == '{' {
+		return status{"quiet", "database", p.T("Listed")}
+	}
+	if name := names[value]; name != "" {
+		return status{"quiet", "database", Plain(name)}
+	}
+	return status{"quiet", "database", value}
+}
+
+// remoteTitle is the title of a change of remote backup or of a removal.
+func (p Page) remoteTitle(c wtp.Change, past bool) string {
+	to, _ := wtp.ParseRemoteTo(c.BackupAfter)
+	n := c.ToSend
+	if c.Kind == wtp.BackupRemoval {
+		name := removedName(c)
+		switch {
+		case past:
+			return p.T("Removed backup server %s", name)
+		case n > 1:
+			return p.N(n-1, "Remove backup server %s after moving %d server", "Remove backup server %s after moving %d servers", name, n-1)
+		}
+		return p.T("Remove backup server %s", name)
+	}
+	if c.UndoOf != 0 {
+		if past {
+			return p.N(n, "Undid %s: put back remote backup on %d server", "Undid %s: put back remote backup on %d servers", numberText(c.UndoOf), n)
+		}
+		return p.N(n, "Undo %s: put back remote backup on %d server", "Undo %s: put back remote backup on %d servers", numberText(c.UndoOf), n)
+	}
+	if to.Choice == wtp.RemoteOff {
+		if past {
+			return p.N(n, "Turned off remote backup on %d server", "Turned off remote backup on %d servers")
+		}
+		return p.N(n, "Turn off remote backup on %d server", "Turn off remote backup on %d servers")
+	}
+	name := to.Choice
+	if b, ok := to.Server(to.Choice); ok {
+		name = Plain(b.Label())
+	}
+	if past {
+		return p.N(n, "Used %s for remote backup on %d server", "Used %s for remote backup on %d servers", name, n)
+	}
+	return p.N(n, "Use %s for remote backup on %d server", "Use %s for remote backup on %d servers", name, n)
+}
+
+func removedName(c wtp.Change) string {
+	b, err := wtp.ParseBackupConfig(c.BackupBefore)
+	if err != nil {
+		return ""
+	}
+	return Plain(b.Label())
+}
+
+// remoteKind says whether a change is of remote backup or of a removal, and how a list
+// shows it.
+func (p Page) remoteKind(c wtp.Change) (status, bool) {
+	switch {
+	case c.Kind == wtp.BackupRemoval:
+		return status{"warn", "trash", p.T("Remove backup server")}, true
+	case c.Kind == wtp.RemoteBackup && c.Direction == wtp.Disable && c.UndoOf == 0:
+		return status{"warn", "server-off", p.T("Turn off remote backup")}, true
+	case c.Kind == wtp.RemoteBackup:
+		return status{"quiet", "database", p.T("Remote backup")}, true
+	}
+	return status{}, false
+}
+
+// remoteShort is ShortTitle of those kinds.
+func (p Page) remoteShort(c wtp.Change) string {
+	n := strconv.FormatInt(c.Number, 10)
+	switch {
+	case c.Kind == wtp.BackupRemoval:
+		return p.T("#%s Remove backup server", n)
+	case c.Kind == wtp.RemoteBackup:
+		return p.T("#%s Remote backup", n)
+	}
+	return ""
+}
+
+// targetWord is a state of a target, in the words of its kind.
+func (v ChangeView) targetWord(t wtp.Target, value string) templ.Component {
+	if v.Change.Kind.Remote() {
+		return statusOf(v.Page, remoteWord(v.Page, value, v.BackupNames))
+	}
+	return DynamicWord(v.Page, value)
+}
