@@ -114,6 +114,9 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	if c.Kind == wtp.BackupHost {
 		return v, s.fillBackup(r, &v)
 	}
+	if err := s.fillChangeTomcat(r, &v); err != nil {
+		return v, err
+	}
 	if c.Kind.Remote() {
 		v.BackupNames, err = s.backupNames(r, c)
 		return v, err

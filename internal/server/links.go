@@ -43,6 +43,8 @@ func (s *Server) undoChange(r *request) error {
 		return r.see(path)
 	}
 	switch c.Kind {
+	case wtp.TomcatDir:
+		return s.undoTomcat(r, c)
 	case wtp.RemoteBackup:
 		return s.planRemoteFrom(r, c, db.PlanSource{UndoOf: c.Number})
 	case wtp.BackupRemoval:
@@ -67,7 +69,7 @@ func (s *Server) retryChange(r *request) error {
 		from.Outcomes = append(from.Outcomes, wtp.Outcome(o))
 	}
 	switch c.Kind {
-	case wtp.BackupHost, wtp.BackupRemoval:
+	case wtp.BackupHost, wtp.BackupRemoval, wtp.TomcatDir:
 		return wtp.ErrNotFound
 	case wtp.RemoteBackup:
 		return s.planRemoteFrom(r, c, from)

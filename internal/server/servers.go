@@ -212,6 +212,9 @@ func (s *Server) showServer(r *request) error {
 	if err := s.fillServerHistory(r, &v); err != nil {
 		return err
 	}
+	if err := s.fillServerTomcat(r, &v); err != nil {
+		return err
+	}
 	until, err := s.Store.OffUntil(r.ctx(), r.project.ID, []string{server.HostID})
 	if err != nil {
 		return err

@@ -70,6 +70,7 @@ type ChangeView struct {
 	Timer         *TimerView // of this change; nil: it has none
 	MadeBy        *TimerView // the timer that made this change; nil: a person did
 	TimerForm     TimerForm  // as typed
+	Restarts      int64      // servers of it on the restart list, up to MoreRestarts
 	UndoBackup    string     // the form that undoes the change of a backup server; "": none
 	Drawn         string     // TallyKey when the lists were drawn; "" for now
 }
@@ -107,6 +108,9 @@ const (
 func (p Page) ChangeTitle(c wtp.Change, past bool) string {
 	if c.Kind.Remote() {
 		return p.remoteTitle(c, past)
+	}
+	if c.Kind == wtp.TomcatDir {
+		return p.tomcatTitle(c, past)
 	}
 	if c.UndoOf != 0 {
 		return p.undoTitle(c, past)

@@ -37,7 +37,7 @@ func (f ChangeFilter) Values() url.Values {
 
 // ChangeKinds are the words of the filter by kind.
 func ChangeKinds() []string {
-	return []string{string(wtp.DynamicWTP), string(wtp.RemoteBackup), string(wtp.BackupHost), string(wtp.BackupRemoval)}
+	return []string{string(wtp.DynamicWTP), string(wtp.RemoteBackup), string(wtp.BackupHost), string(wtp.BackupRemoval), string(wtp.TomcatDir)}
 }
 
 // ChangeOutcomes are the words of the filter by outcome.
@@ -171,6 +171,8 @@ func (p Page) changeKindName(word string) string {
 		return p.T("Dynamic WTP")
 	case string(wtp.BackupHost):
 		return p.T("Backup server")
+	case string(wtp.TomcatDir):
+		return p.T("Tomcat bin directory")
 	case string(wtp.RemoteBackup):
 		return p.T("Remote backup")
 	case string(wtp.BackupRemoval):
@@ -205,6 +207,8 @@ func (v ChangesView) rowKind(r ChangeRow) status {
 		return status{"quiet", "arrow-back-up", v.T("Undo")}
 	case r.Change.SetIn != 0:
 		return status{"info", "clock-shield", v.T("Turn back on")}
+	case r.Change.Kind == wtp.TomcatDir:
+		return status{"quiet", "folder", v.T("Tomcat bin directory")}
 	case r.Change.Kind == wtp.BackupHost:
 		return status{"quiet", "database", v.T("Backup server")}
 	case r.Change.Direction == wtp.Enable:
@@ -253,7 +257,7 @@ func (v ChangesView) rowOutcome(r ChangeRow) status {
 		return status{"unk", "help-circle", v.T("%d unknown", unknown)}
 	case c.State == wtp.Stopped:
 		return status{"warn", "player-stop", v.T("Stopped, %d not sent", t.of(wtp.TargetStopped))}
-	case c.Kind == wtp.BackupHost && t.Confirmed == c.ToSend:
+	case (c.Kind == wtp.BackupHost || c.Kind == wtp.TomcatDir) && t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("Read back as set")}
 	case t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("%d read back", t.Confirmed)}

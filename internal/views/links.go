@@ -98,6 +98,8 @@ func (v ChangeView) noUndoText() string {
 	switch {
 	case v.Change.Kind == wtp.BackupRemoval && v.Change.State.Over():
 		return v.T("Not possible: add the backup server again, and set remote backup of its servers.")
+	case v.Change.Kind == wtp.TomcatDir && v.Change.State.Over():
+		return v.noTomcatUndo()
 	case v.Change.Kind != wtp.BackupHost || !v.Change.State.Over():
 		return ""
 	case v.Change.BackupBefore == "":

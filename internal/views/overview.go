@@ -160,6 +160,8 @@ func (c RecentChange) icon() string {
 		return "clock-shield"
 	case c.Change.Kind == wtp.BackupRemoval:
 		return "trash"
+	case c.Change.Kind == wtp.TomcatDir:
+		return "folder"
 	case c.Change.Kind == wtp.BackupHost, c.Change.Kind == wtp.RemoteBackup:
 		return "database"
 	case c.Change.Direction == wtp.Enable:
@@ -192,6 +194,8 @@ func (p Page) ShortTitle(c wtp.Change) string {
 		return p.T("#%s Undo %s", n, numberText(c.UndoOf))
 	case c.Kind.Remote():
 		return p.remoteShort(c)
+	case c.Kind == wtp.TomcatDir:
+		return p.T("#%s Tomcat bin directory", n)
 	case c.Kind == wtp.BackupHost:
 		return p.T("#%s Backup server", n)
 	case c.Direction == wtp.Enable:

@@ -27,6 +27,7 @@ type PreviewView struct {
 	Conflicts     ConflictsView
 	On, Can       int64      // servers with dynamic WTP on, and that can have it
 	Linked                   // Of: what this plan undoes or tries again
+	NoDir         int64      // servers to be sent whose Tomcat bin directory isn't known
 	Moved         *MovedView // this plan replaces one that was no longer true
 	Limits        wtp.Limits
 }
@@ -49,6 +50,8 @@ type ConfirmForm struct {
 type MovedView struct {
 	N       int64
 	Targets []MovedTarget // some of them
+	Was     string        // random name of the plan that was no longer true; "" if only N and Targets are known
+	Next    int64         // After of the next page of the difference; 0: none
 }
 
 // MovedTarget is one server that the new plan treats otherwise.
@@ -56,6 +59,7 @@ type MovedTarget struct {
 	HostID, Name string
 	From, To     wtp.Bucket
 	Why          wtp.Why
+	Before, Now  string // dynamic WTP when it was shown, and now
 }
 
 // TypedConfirmation is the text to type before a plan may be confirmed, "" if

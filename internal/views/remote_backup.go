@@ -369,5 +369,8 @@ func (v ChangeView) targetWord(t wtp.Target, value string) templ.Component {
 	if v.Change.Kind.Remote() {
 		return statusOf(v.Page, remoteWord(v.Page, value, v.BackupNames))
 	}
+	if t.Kind == wtp.TomcatDir {
+		return dirWord(v.Page, value)
+	}
 	return DynamicWord(v.Page, value)
 }

@@ -24,6 +24,8 @@ type ServerView struct {
 	Why         wtp.Why      // and why
 	Disable     wtp.Bucket
 	WhyNot      wtp.Why
+	Tomcat      wtp.TomcatBin // ReadAt 0: not read yet
+	Restart     *wtp.Restart  // its entry on the restart list; nil: none is open
 }
 
 // ServerEntry is one change of one server.
@@ -59,6 +61,8 @@ func (v ServerView) entryText(e ServerEntry) string {
 		return v.T("Set remote backup")
 	case e.Change.Kind == wtp.BackupRemoval:
 		return v.T("Backup server removed")
+	case e.Target.Kind == wtp.TomcatDir:
+		return v.T("Tomcat bin directory set")
 	case e.Change.Kind == wtp.BackupHost:
 		return v.T("Backup server set")
 	case e.Change.Direction == wtp.Enable:
