@@ -75,25 +75,22 @@ func (s *Server) showPreview(r *request) error {
 	if plan.Number > 0 {
 		return r.see(views.ChangeURL(r.project.Slug, plan.Number))
 	}
-	if plan.Kind.Remote() {
-		return s.showRemotePreview(r, plan)
-	}
 	v, err := s.previewView(r, plan, r.Request.URL.Query())
 	if err != nil {
 		return err
 	}
-	v.Form = planForm(r, v)
+	v.Form = linkedForm(r, plan, v.Of)
 	status := http.StatusOK
 	if len(v.Faults) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	return showPlan(r, status, v)
+	return r.show(status, views.PreviewPage(v))
 }
 
 // plan is the plan that the address names.
 func (s *Server) plan(r *request) (wtp.Change, error) {
 	plan, err := s.Store.Plan(r.ctx(), r.project.ID, r.Param("uid"))
-	if err == nil && plan.Kind != wtp.DynamicWTP && !plan.Kind.Remote() {
+	if err == nil && plan.Kind != wtp.DynamicWTP {
 		return plan, wtp.ErrNotFound
 	}
 	return plan, err
@@ -163,9 +160,6 @@ func (s *Server) fillPreviewList(r *request, v *views.PreviewView, q url.Values)
 		v.Faults = bad
 		return nil
 	}
-	if err := s.fillMoved(r, v, q); err != nil || v.Moved != nil {
-		return err // the whole list is one link away
-	}
 	if v.Bucket == "" {
 		v.Bucket = views.FirstBucket(v.Counts)
 	}
@@ -211,9 +205,6 @@ func (s *Server) confirmChange(r *request) error {
 	if plan.Number > 0 {
 		return s.alreadyConfirmed(r, plan)
 	}
-	if plan.Kind.Remote() {
-		return s.confirmRemote(r, plan)
-	}
 	form, err := r.form()
 	if err != nil {
 		return err
@@ -234,7 +225,12 @@ func (s *Server) confirmChange(r *request) error {
 			return s.answerUnconfirmed(r, plan, typed, err)
 		}
 	}
-	return answerForm(r, plan, typed, http.StatusUnprocessableEntity, func(v *views.PreviewView) { v.Faults = bad })
+	v, err := s.previewView(r, plan, nil)
+	if err != nil {
+		return err
+	}
+	v.Form, v.Faults = typed, bad
+	return r.show(http.StatusUnprocessableEntity, views.PreviewPage(v))
 }
 
 // checkConfirm holds the form to its rules, whoever filled it in, and reads when to
@@ -270,7 +266,17 @@ func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmFo
 func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.ConfirmForm, cause error) error {
 	var moved *db.Moved
 	if errors.As(cause, &moved) {
-		return answerMoved(r, plan, typed, moved)
+		v, err := s.previewView(r, moved.Change, nil)
+		if err != nil {
+			return err
+		}
+		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket, Back: typed.Back, BackAt: typed.BackAt, Ramp: typed.Ramp} // the count is typed anew
+		v.Page.Path = previewPath(r, moved.Change.UID)
+		v.Moved = &views.MovedView{N: moved.N}
+		for _, t := range moved.Targets {
+			v.Moved.Targets = append(v.Moved.Targets, views.MovedTarget{HostID: t.HostID, Name: t.Name, From: t.From, To: t.To, Why: t.Why})
+		}
+		return r.show(http.StatusConflict, views.PreviewPage(v))
 	}
 	var refused *wtp.Refused
 	if !errors.As(cause, &refused) || !errors.Is(refused.Kind, wtp.ErrConflict) {
@@ -283,7 +289,12 @@ func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.Conf
 	if now.Number > 0 {
 		return s.alreadyConfirmed(r, now)
 	}
-	return answerForm(r, now, typed, http.StatusConflict, func(v *views.PreviewView) { v.Refused = v.Say(refused.Text) })
+	v, err := s.previewView(r, now, nil)
+	if err != nil {
+		return err
+	}
+	v.Form, v.Refused = typed, v.Say(refused.Text)
+	return r.show(http.StatusConflict, views.PreviewPage(v))
 }
 
 // alreadyConfirmed leads a second confirmation to the change of the first.
