@@ -75,6 +75,9 @@ func (s *Server) showPreview(r *request) error {
 	if plan.Number > 0 {
 		return r.see(views.ChangeURL(r.project.Slug, plan.Number))
 	}
+	if plan.Kind.Remote() {
+		return s.showRemotePreview(r, plan)
+	}
 	v, err := s.previewView(r, plan, r.Request.URL.Query())
 	if err != nil {
 		return err
@@ -90,7 +93,7 @@ func (s *Server) showPreview(r *request) error {
 // plan is the plan that the address names.
 func (s *Server) plan(r *request) (wtp.Change, error) {
 	plan, err := s.Store.Plan(r.ctx(), r.project.ID, r.Param("uid"))
-	if err == nil && plan.Kind != wtp.DynamicWTP {
+	if err == nil && plan.Kind != wtp.DynamicWTP && !plan.Kind.Remote() {
 		return plan, wtp.ErrNotFound
 	}
 	return plan, err
@@ -204,6 +207,9 @@ func (s *Server) confirmChange(r *request) error {
 	}
 	if plan.Number > 0 {
 		return s.alreadyConfirmed(r, plan)
+	}
+	if plan.Kind.Remote() {
+		return s.confirmRemote(r, plan)
 	}
 	form, err := r.form()
 	if err != nil {
