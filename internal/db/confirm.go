@@ -93,7 +93,7 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 		if err := inTheWay(tx, c); err != nil {
 			return err
 		}
-		if drift, err = s.drift(tx, c); err != nil || drift != nil {
+		if drift, err = s.drift(tx, c, with); err != nil || drift != nil {
 			return err
 		}
 		if c, err = s.queue(ctx, tx, actor, c, with); err != nil {
@@ -112,8 +112,9 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 
 // drift compares a plan with the servers as they are now. If one would be in
 // another bucket, or starts from another state, the plan is dropped and made
-// afresh.
-func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
+// afresh. The fresh one keeps the reason and the ticket, so that nobody has to type
+// them again.
+func (s *Store) drift(tx *gorm.DB, c wtp.Change, with Confirmation) (*Moved, error) {
 	classes, err := s.classes(tx, c.ProjectID, c.Direction)
 	if err != nil {
 		return nil, err
@@ -154,6 +155,7 @@ func (s *Store) drift(tx *gorm.DB, c wtp.Change) (*Moved, error) {
 	m.Change, err = s.freeze(tx, wtp.Change{
 		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection, UndoOf: c.UndoOf, RetryOf: c.RetryOf, TimerOf: c.TimerOf,
 		PlannedBy: c.PlannedBy, PlannedByName: c.PlannedByName, PlannedAt: now, ExpiresAt: now.Add(c.ExpiresAt.Sub(c.PlannedAt)),
+		Reason: clean(strings.TrimSpace(with.Reason), 500), Ticket: clean(strings.TrimSpace(with.Ticket), 100),
 	}, source{with: "SELECT host_id FROM targets WHERE change_id = ?", withArgs: []any{c.ID}})
 	return m, err
 }

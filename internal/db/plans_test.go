@@ -284,6 +284,17 @@ func TestPlanThatMovedIsShownAgain(t *testing.T) {
 		r.equal(m.Targets[2].Why, wtp.WhyGone)
 		r.equal([]any{m.Change.State, m.Change.TargetCount, m.Change.ToSend, m.Change.ExpiresAt - m.Change.PlannedAt}, []any{wtp.Planned, 10, 7, 3600000})
 		r.equal(r.state(plan), wtp.Dropped)
+		r.equal(m.Change.Reason, "x")
+		first, err := r.s.Difference(r.ctx, m.Change, plan.UID, 0, 2)
+		r.ok(err)
+		r.equal([]any{first.N, first.Targets}, []any{3, m.Targets[:2]})
+		rest, err := r.s.Difference(r.ctx, m.Change, plan.UID, first.Next, 2)
+		r.ok(err)
+		r.equal([]any{rest.N, rest.Targets, rest.Next}, []any{3, m.Targets[2:], 0})
+		for _, other := range []string{"", m.Change.UID, r.plan(wtp.Disable, ids(1, 10)...).UID} {
+			_, err = r.s.Difference(r.ctx, m.Change, other, 0, 2)
+			r.is(err, wtp.ErrNotFound)
+		}
 		r.equal(r.confirm(m.Change).Number, 1)
 	})
 }

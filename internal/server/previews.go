@@ -82,12 +82,12 @@ func (s *Server) showPreview(r *request) error {
 	if err != nil {
 		return err
 	}
-	v.Form = linkedForm(r, plan, v.Of)
+	v.Form = planForm(r, v)
 	status := http.StatusOK
 	if len(v.Faults) > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	return r.show(status, views.PreviewPage(v))
+	return showPlan(r, status, v)
 }
 
 // plan is the plan that the address names.
@@ -163,6 +163,9 @@ func (s *Server) fillPreviewList(r *request, v *views.PreviewView, q url.Values)
 		v.Faults = bad
 		return nil
 	}
+	if err := s.fillMoved(r, v, q); err != nil || v.Moved != nil {
+		return err // the whole list is one link away
+	}
 	if v.Bucket == "" {
 		v.Bucket = views.FirstBucket(v.Counts)
 	}
@@ -231,12 +234,7 @@ func (s *Server) confirmChange(r *request) error {
 			return s.answerUnconfirmed(r, plan, typed, err)
 		}
 	}
-	v, err := s.previewView(r, plan, nil)
-	if err != nil {
-		return err
-	}
-	v.Form, v.Faults = typed, bad
-	return r.show(http.StatusUnprocessableEntity, views.PreviewPage(v))
+	return answerForm(r, plan, typed, http.StatusUnprocessableEntity, func(v *views.PreviewView) { v.Faults = bad })
 }
 
 // checkConfirm holds the form to its rules, whoever filled it in, and reads when to
@@ -272,17 +270,7 @@ func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmFo
 func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.ConfirmForm, cause error) error {
 	var moved *db.Moved
 	if errors.As(cause, &moved) {
-		v, err := s.previewView(r, moved.Change, nil)
-		if err != nil {
-			return err
-		}
-		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket, Back: typed.Back, BackAt: typed.BackAt, Ramp: typed.Ramp} // the count is typed anew
-		v.Page.Path = previewPath(r, moved.Change.UID)
-		v.Moved = &views.MovedView{N: moved.N}
-		for _, t := range moved.Targets {
-			v.Moved.Targets = append(v.Moved.Targets, views.MovedTarget{HostID: t.HostID, Name: t.Name, From: t.From, To: t.To, Why: t.Why})
-		}
-		return r.show(http.StatusConflict, views.PreviewPage(v))
+		return answerMoved(r, plan, typed, moved)
 	}
 	var refused *wtp.Refused
 	if !errors.As(cause, &refused) || !errors.Is(refused.Kind, wtp.ErrConflict) {
@@ -295,12 +283,7 @@ func (s *Server) answerUnconfirmed(r *request, plan wtp.Change, typed views.Conf
 	if now.Number > 0 {
 		return s.alreadyConfirmed(r, now)
 	}
-	v, err := s.previewView(r, now, nil)
-	if err != nil {
-		return err
-	}
-	v.Form, v.Refused = typed, v.Say(refused.Text)
-	return r.show(http.StatusConflict, views.PreviewPage(v))
+	return answerForm(r, now, typed, http.StatusConflict, func(v *views.PreviewView) { v.Refused = v.Say(refused.Text) })
 }
 
 // alreadyConfirmed leads a second confirmation to the change of the first.

@@ -139,27 +139,6 @@ func TestConfirmOnceAndForAll(t *testing.T) {
 	require.ErrorIs(t, err, wtp.ErrNotFound)
 }
 
-func TestMovedPlanAsksAgain(t *testing.T) {
-	c, p, b := shop(t, fleet(5))
-	path := b.preview("enable")
-	servers := fleet(5)
-	servers[0].AgentStatus = "offline"
-	servers[1].Dynamic = wtp.Opened
-	c.inventory(p, servers)
-	a := b.post(path+"/confirm", "reason", "Roll-out", "ticket", "CHG-9").is(http.StatusConflict)
-	page := a.page()
-	require.Equal(t, "Turn on dynamic WTP on 3 servers", said(page.Find("h1")))
-	alert := said(page.Find("[role=alert]").First())
-	require.Contains(t, alert, "2 servers changed since the preview was made. Nothing was sent.")
-	require.Contains(t, alert, "web-00001: Needs a Tomcat restart before, Cannot now. The agent is offline and cannot apply it.")
-	require.Equal(t, "Roll-out", page.Find("textarea[name=reason]").Text())
-	require.Equal(t, "CHG-9", page.Find("input[name=ticket]").AttrOr("value", ""))
-	again, _ := page.Find("form[action$='/confirm']").Attr("action")
-	require.NotEqual(t, path+"/confirm", again)
-	require.Contains(t, said(b.get(path).is(200).page().Find(".stick")), "This preview is closed")
-	b.post(again, "reason", "Roll-out", "ticket", "CHG-9").to("/p/shop/changes/1")
-}
-
 func TestTypedConfirmation(t *testing.T) {
 	on := fleet(101)
 	for i := range on {

@@ -222,6 +222,7 @@ func samples(p Page, text string) map[string]templ.Component {
 		"RemotePreviewPage":  RemotePreviewPage(filled[RemotePreviewView](p, text)),
 		"BackupRemovalPage":  BackupRemovalPage(filled[RemovalView](p, text)),
 		"PreviewPage":        PreviewPage(filled[PreviewView](p, text)),
+		"MovedPage":          MovedPage(filled[PreviewView](p, text)),
 		"ProjectFormPage":    ProjectFormPage(filled[ProjectFormView](p, text)),
 		"ServerPage":         ServerPage(filled[ServerView](p, text)),
 		"ServersPage":        ServersPage(filled[ServersView](p, text)),

@@ -1,0 +1,58 @@
+package views
+
+import (
+	"net/url"
+	"strings"
+)
+
+// MostTyped is how many bytes of a field that is not the reason an address holds.
+const MostTyped = 100
+
+// FormQuery is what was typed into the form of a plan, but for reason and ticket, as
+// a query string.
+func FormQuery(f ConfirmForm) url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{"back": f.Back, "back_at": f.BackAt, "confirm": f.Confirm} {
+		if value != "" && len(value) <= MostTyped {
+			q.Set(name, value)
+		}
+	}
+	if f.Ramp {
+		q.Set("ramp", "1")
+	}
+	return q
+}
+
+// wholeURL is the whole of a plan whose difference is shown.
+func (v PreviewView) wholeURL() string { return withQuery(v.url(), FormQuery(v.Form).Encode()) }
+
+func (v PreviewView) movedPager() PagerView {
+	at := func(seq int64) string {
+		q := FormQuery(v.Form)
+		q.Set("instead", v.Moved.Was)
+		setNumber(q, "after", seq)
+		return withQuery(v.url(), q.Encode())
+	}
+	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Moved.Targets)), v.Moved.N)}
+	if v.After > 0 {
+		pv.First = at(0)
+	}
+	if v.Moved.Next > 0 {
+		pv.Next = at(v.Moved.Next)
+	}
+	return pv
+}
+
+// movedTitle is what differs, as the head of its table.
+func (v PreviewView) movedTitle() string {
+	return v.N(v.Moved.N, "%d server is not as it was shown", "%d servers are not as they were shown")
+}
+
+// countsText is how many servers the plan has in each bucket, in one line.
+func (v PreviewView) countsText() string {
+	var parts []string
+	for _, b := range v.buckets() {
+		parts = append(parts, v.bucketName(b)+" "+v.Int(v.count(b)))
+	}
+	return strings.Join(parts, " · ")
+}
