@@ -37,7 +37,7 @@ func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, back
 	// An inventory made from an export doesn't show the use of backup servers; only
 	// those that are looked up for it are surely fresh: see UnseenRemote.
 	n, more, err := noteSeenServers(tx, project, startedAt, wtp.RemoteBackup, remoteSQL,
-		"t.change_id IN (SELECT c.id FROM changes c WHERE c.project_id = t.project_id AND "+lookedUpSQL+")")
+		"EXISTS (SELECT 1 FROM changes c WHERE c.id = t.change_id AND "+lookedUpSQL+")")
 	if err != nil {
 		return 0, nil, err
 	}
