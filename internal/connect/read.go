@@ -243,7 +243,11 @@ func (r *Reading) pass(ctx context.Context, first []wtp.Server, total int) (all 
 // backup server (hss-api 1.7): only the fields that Overlay takes are filled. The error wraps
 // ErrNoExport when the list has to be read instead.
 func (r *Reading) Exported(ctx context.Context, hostIDs []string) ([]wtp.Server, error) {
-	rows, err := r.exported(ctx, hostIDs)
+	return r.exportedAs(ctx, hss.ExportRequest{HostIDs: hostIDs})
+}
+
+func (r *Reading) exportedAs(ctx context.Context, q hss.ExportRequest) ([]wtp.Server, error) {
+	rows, err := r.exported(ctx, q)
 	var e *hss.Error
 	if err != nil && !errors.Is(err, ErrNoExport) && ctx.Err() == nil && errors.As(err, &e) &&
 		(NotOffered(err) || e.Class == hss.ClassUnclear) {
@@ -269,10 +273,11 @@ func NotOffered(err error) bool {
 	return false
 }
 
-func (r *Reading) exported(ctx context.Context, hostIDs []string) ([]wtp.Server, error) {
+func (r *Reading) exported(ctx context.Context, q hss.ExportRequest) ([]wtp.Server, error) {
+	q.Size = hss.MaxExportRows
 	var task string
-	err := r.call(ctx, hss.OpExportWebTamperHost, http.MethodPost, "/webtamper/host/export", len(hostIDs), func(ctx context.Context) (hss.Meta, error) {
-		answer, err := r.client.ExportWebTamperHost(ctx, hss.ExportRequest{HostIDs: hostIDs, Size: hss.MaxExportRows})
+	err := r.call(ctx, hss.OpExportWebTamperHost, http.MethodPost, "/webtamper/host/export", len(q.HostIDs), func(ctx context.Context) (hss.Meta, error) {
+		answer, err := r.client.ExportWebTamperHost(ctx, q)
 		task = answer.TaskID
 		return answer.Meta, err
 	})

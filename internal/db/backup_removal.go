@@ -23,9 +23,13 @@ func (s *Store) PlanBackupRemoval(ctx context.Context, actor wtp.Actor, projectI
 		}
 		p := removalPlan(projectID, b, choice)
 		uses, err := one[int64](tx, "SELECT COUNT(*) FROM servers WHERE project_id = ? AND backup_host_id = ?", projectID, b.HostID)
-		switch {
-		case err != nil:
+		if err != nil {
 			return p, fmt.Errorf("servers of a backup server: %w", err)
+		}
+		if err := allListed(tx, projectID); err != nil {
+			return p, err
+		}
+		switch {
 		case uses == 0:
 			p.choice = ""
 		case choice == "":
@@ -40,6 +44,16 @@ func (s *Store) PlanBackupRemoval(ctx context.Context, actor wtp.Actor, projectI
 		c.Kind, c.BackupBefore = wtp.BackupRemoval, configText(b)
 		return p, nil
 	})
+}
+
+// allListed refuses to remove a backup server as long as it isn't known of all servers
+// which one they use.
+func allListed(tx *gorm.DB, projectID int64) error {
+	unlisted, err := one[int64](tx, "SELECT unlisted FROM projects WHERE id = ?", projectID)
+	if err == nil && unlisted > 0 {
+		return conflict("Which servers use this backup server is not fully read yet. Wait until it is. Nothing was sent.")
+	}
+	return err
 }
 
 func removalPlan(projectID int64, b wtp.BackupServer, choice string) remotePlan {

@@ -75,6 +75,7 @@ func (s *Store) Check(ctx context.Context) error {
 	none("counts of a pasted list", `SELECT i.id FROM imports i WHERE i.entries <> (SELECT COUNT(*) FROM import_lines l WHERE l.import_id = i.id)
 		OR i.found <> (SELECT COUNT(*) FROM import_lines l WHERE l.import_id = i.id AND l.result = 'found')`)
 	none("project's counters", `SELECT p.id FROM projects p WHERE p.server_count <> (SELECT COUNT(*) FROM servers s WHERE s.project_id = p.id)
+		OR p.unlisted <> (SELECT COUNT(*) FROM servers s WHERE s.project_id = p.id AND s.asset_value = 'unlisted')
 		OR p.backup_count <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id)
 		OR p.backup_trouble <> (SELECT COUNT(*) FROM backup_servers b WHERE b.project_id = p.id AND b.status <> 1)`)
 	none("group counters", `SELECT project_id, name, total, dynamic_on FROM group_counts EXCEPT

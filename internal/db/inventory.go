@@ -16,6 +16,7 @@ import (
 // SaveResult says what a reading brought.
 type SaveResult struct {
 	Servers, Backups   int64 // now in the inventory
+	Unlisted           int64 // servers, of these, that no list has shown
 	New, Changed, Gone int64 // servers
 	Confirmed          int64 // targets now seen as wanted that were not before
 	Outside            int64 // differences of dynamic WTP that no change of ours explains
@@ -118,6 +119,11 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 	var res SaveResult
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		res = SaveResult{Servers: int64(len(servers)), Backups: int64(len(backups))}
+		for i := range servers {
+			if servers[i].AssetValue == wtp.Unlisted {
+				res.Unlisted++
+			}
+		}
 		p, err := s.lockProject(tx, projectID)
 		if err != nil {
 			return err
@@ -148,9 +154,9 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		if err := s.scheduleReadBacks(tx, projectID, startedAt, backups); err != nil {
 			return err
 		}
-		if _, err := exec(tx, `UPDATE projects SET server_count = ?, backup_count = ?, backup_trouble = ?, read_at = ?, read_started_at = 0,
+		if _, err := exec(tx, `UPDATE projects SET server_count = ?, unlisted = ?, backup_count = ?, backup_trouble = ?, read_at = ?, read_started_at = 0,
 			read_wanted_at = CASE WHEN read_wanted_at <= ? THEN 0 ELSE read_wanted_at END, read_failed_at = 0, read_error = '',
-			read_lease = '', read_lease_until = 0 WHERE id = ?`, len(servers), len(backups), trouble, startedAt, startedAt, projectID); err != nil {
+			read_lease = '', read_lease_until = 0 WHERE id = ?`, len(servers), res.Unlisted, len(backups), trouble, startedAt, startedAt, projectID); err != nil {
 			return fmt.Errorf("saving the inventory: %w", err)
 		}
 		if err := s.dropRestarts(tx, projectID, startedAt); err != nil {
@@ -162,6 +168,15 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		return s.recordOutside(tx, p, outside)
 	})
 	return res, err
+}
+
+// NoteListed notes since when the whole list of a project has been read: whatever only
+// the list shows is at least as new as at.
+func (s *Store) NoteListed(ctx context.Context, projectID int64, at wtp.Instant) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		_, err := exec(tx, "UPDATE projects SET listed_at = ? WHERE id = ? AND listed_at < ?", at, projectID, at)
+		return err
+	})
 }
 
 // tidyServers cleans, sorts by host ID, and drops rows without or with a

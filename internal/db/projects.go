@@ -174,7 +174,7 @@ func (s *Store) RemoveProject(ctx context.Context, actor wtp.Actor, id int64) er
 		if err := wipeInventory(tx, id); err != nil {
 			return err
 		}
-		if _, err := exec(tx, `UPDATE projects SET removed_at = ?, server_count = 0, backup_count = 0, backup_trouble = 0,
+		if _, err := exec(tx, `UPDATE projects SET removed_at = ?, server_count = 0, unlisted = 0, backup_count = 0, backup_trouble = 0,
 			read_lease = '', read_lease_until = 0, read_started_at = 0, read_wanted_at = 0 WHERE id = ?`, s.Now(), id); err != nil {
 			return fmt.Errorf("removing a project: %w", err)
 		}

@@ -89,6 +89,9 @@ func removalInTheWay(tx *gorm.DB, c wtp.Change) error {
 	if !errors.Is(err, wtp.ErrNotFound) {
 		return fmt.Errorf("looking for other changes: %w", err)
 	}
+	if err := allListed(tx, c.ProjectID); err != nil {
+		return err
+	}
 	stay, err := one[int64](tx, "SELECT COUNT(*) FROM targets WHERE change_id = ? AND bucket = 'cannot'", c.ID)
 	if err != nil {
 		return fmt.Errorf("servers that stay: %w", err)

@@ -58,6 +58,8 @@ func serverWhere(f wtp.ServerFilter) (string, []any) {
 		for i, v := range values {
 			if none == "" || v != none {
 				list[i] = clean(v, maxName)
+			} else {
+				add("s.asset_value <> ?", wtp.Unlisted) // not read yet is not none
 			}
 		}
 		add("s."+column+" IN ?", list)

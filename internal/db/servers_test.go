@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"wtp-console/internal/db"
 	"wtp-console/internal/wtp"
@@ -185,5 +186,36 @@ func TestSelection(t *testing.T) {
 		_, err := r.s.Select(r.ctx, me, 999, []string{"x"}, nil)
 		r.is(err, wtp.ErrNotFound)
 		r.equal(must(r.s.Select(r.ctx, me, p, ids(1, 40000), nil))(r), 40000) // more than SQLite has parameters
+	})
+}
+
+// TestUnlistedServers: what no list has shown is not "none".
+func TestUnlistedServers(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		list := fleet(4, func(i int, s *wtp.Server) {
+			s.GroupName, s.BackupHostID = "", ""
+			if i == 0 {
+				s.AssetValue = wtp.Unlisted
+			}
+		})
+		r.read(r.p, list, backups(wtp.BackupRunning)...)
+		for _, f := range []wtp.ServerFilter{{Group: []string{"-"}}, {Backup: []string{"-"}}, {Group: []string{"web", "-"}}} {
+			if got := r.walk(db.ServerQuery{ProjectIDs: []int64{r.p.ID}, Filter: f}); len(got) != 3 {
+				t.Errorf("%v: %v", f.Values(), got)
+			}
+		}
+		if p := must(r.s.ProjectByID(r.ctx, r.p.ID))(r); p.Unlisted != 1 {
+			t.Errorf("%d not on the list", p.Unlisted)
+		}
+		if _, err := r.s.PlanBackupRemoval(r.ctx, r.mei, r.p.ID, "b-1", "", time.Hour); !errors.Is(err, wtp.ErrConflict) {
+			t.Errorf("a backup server is removed while its servers aren't known: %v", err)
+		}
+		if c := r.planTo("b-1", list[0].HostID); c.ToSend != 0 || r.target(c, list[0].HostID).Why != wtp.WhyUnlisted {
+			t.Errorf("%+v", c)
+		}
+		c := must(r.s.PlanDynamicWTP(r.ctx, r.mei, r.p.ID, wtp.Disable, db.PlanSource{HostIDs: []string{list[0].HostID}}, time.Hour))(r)
+		if got := r.target(c, list[0].HostID); got.Why == "" || got.Bucket == wtp.WillChange {
+			t.Errorf("%+v", got)
+		}
 	})
 }

@@ -3,23 +3,24 @@
 //
 // HSS allows few calls: five a minute of each kind. A reading begins with the
 // first page of the list, which says how many servers there are. Up to three pages
-// (600 servers) are simply read. Beyond that an export is made: three calls for up
-// to 200,000 servers. But an exported row lacks operating system, group,
-// importance, server status and the backup server in use; those stay as the last
-// whole list gave them. So the whole list is read
+// (600 servers) are simply read. Beyond that, from the first reading on, an export is
+// made: three calls for up to 200,000 servers. An exported row lacks operating system,
+// group, importance, server status and the backup server in use. So
 //
-//   - the first time,
-//   - when more than three servers turn up that no list has shown yet (up to three
-//     are looked up singly),
-//   - when an export can't be had or lacks servers,
-//   - and once an hour, or after six times as long as reading it takes, whichever
-//     is longer.
+//   - beside the readings the list is read page by page, and each reading takes in what
+//     it has shown since the one before: after a start, then once an hour, or after six
+//     times as long as reading it takes, whichever is longer, and after a sixth of that
+//     if more than three servers are there that it has not shown yet,
+//   - up to three of those are looked up singly,
+//   - of more, an export more and a page tell the operating system; until the list
+//     shows them they are wtp.Unlisted, and a plan treats them with care,
+//   - and the whole list is read at once where an export can't be had or lacks servers.
 //
-// For 2,500 servers and five calls a minute that is 13 calls or three minutes once
-// an hour; in between, a reading costs a call of each kind and about a minute.
-// What a plan decides by besides the operating system (agent, WTP and dynamic WTP
-// status, attacks) is as fresh as the last reading; a group, an importance or a
-// backup server in use may be as old as the last whole list.
+// For 100,000 servers and five calls a minute the list takes 100 minutes, but a reading
+// a call of each kind and about a minute. What a plan decides by besides operating
+// system and importance (agent, WTP and dynamic WTP status, attacks) is as fresh as the
+// last reading; a group, an importance or a backup server in use may be as old as
+// projects.listed_at.
 package inventory
 
 import (
@@ -61,10 +62,9 @@ type Reader struct {
 	AtOnce    int           // projects read at the same time
 	Poll      time.Duration // between two looks for projects that are due
 
-	claims  atomic.Int64
-	mu      sync.Mutex
-	listed  map[int64]time.Time // when a project's whole list is to be read again
-	refused map[int64]time.Time // when a project's export was last not to be had
+	claims   atomic.Int64
+	mu       sync.Mutex
+	listings map[int64]*listing // by project
 }
 
 // Poke says that a reading may be wanted. It never blocks.
@@ -116,23 +116,34 @@ func (r *Reader) begin(ctx context.Context, all *sync.WaitGroup, slots, ended ch
 		return false
 	}
 	all.Go(func() {
-		defer func() {
-			<-slots
-			select {
-			case ended <- struct{}{}:
-			default:
-			}
-		}()
-		r.read(ctx, p, owner)
+		exported := r.read(ctx, p, owner)
+		<-slots
+		select {
+		case ended <- struct{}{}:
+		default:
+		}
+		if exported {
+			r.list(ctx, p.ID)
+		}
 	})
 	return true
 }
 
-// read carries out one claimed reading, and keeps its result or what it met.
-func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) {
+// read carries out one claimed reading, and keeps its result or what it met. It says
+// whether it has kept one that was made by an export.
+func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) (exported bool) {
 	log := r.logger().With("project", p.ID, "name", p.Name)
-	ctx, lost := context.WithCancel(ctx)
-	defer lost()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var saving atomic.Bool
+	lost := func() {
+		// Saving looks for itself whether the claim still holds. It also gives it back:
+		// a renewal that waited for its commit finds none, and must not cut it short
+		// before it has heard that it is done.
+		if !saving.Load() {
+			cancel()
+		}
+	}
 	var renewing sync.WaitGroup
 	renew, still := context.WithCancel(context.WithoutCancel(ctx))
 	defer renewing.Wait()
@@ -142,21 +153,36 @@ func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) {
 	began := r.now()
 	// What is read from here on is at least as new as this.
 	startedAt := max(p.ReadStartedAt, wtp.At(began))
-	servers, backups, err := r.all(ctx, p)
+	rows := r.takeRows(p.ID)
+	read, err := r.all(ctx, p, rows)
 	if err != nil {
+		r.giveRows(p.ID, rows)
 		r.failed(ctx, log, p, owner, err)
-		return
+		return false
 	}
-	result, err := r.Store.SaveInventory(ctx, p.ID, owner, startedAt, servers, backups)
+	saving.Store(true)
+	result, err := r.Store.SaveInventory(ctx, p.ID, owner, startedAt, read.servers, read.backups)
+	if err != nil {
+		r.giveRows(p.ID, rows)
+	}
 	switch {
 	case errors.Is(err, wtp.ErrConflict):
 		log.Warn("a reading was given up: the project is another process's, or gone")
 	case err != nil:
 		r.failed(ctx, log, p, owner, err)
 	default:
+		r.noteMissing(p.ID, int(result.Unlisted))
+		if read.whole {
+			err = r.Store.NoteListed(ctx, p.ID, startedAt)
+		}
 		log.Info("project read", "servers", result.Servers, "backup_servers", result.Backups, "new", result.New, "changed", result.Changed,
-			"gone", result.Gone, "confirmed", result.Confirmed, "changed_outside", result.Outside, "took_ms", r.now().Sub(began).Milliseconds())
+			"gone", result.Gone, "confirmed", result.Confirmed, "changed_outside", result.Outside, "unlisted", result.Unlisted, "took_ms", r.now().Sub(began).Milliseconds())
+		if err != nil {
+			log.Error("that the list was read could not be noted", "err", err)
+		}
+		return !read.whole
 	}
+	return false
 }
 
 // failed keeps why a reading failed: a sentence of ours on the first line, theirs
@@ -199,7 +225,7 @@ func theirs(up *wtp.Upstream) string {
 
 // renew keeps the claim; by real time, since it guards against a process that
 // stands still.
-func (r *Reader) renew(ctx context.Context, project int64, owner string, lost context.CancelFunc) {
+func (r *Reader) renew(ctx context.Context, project int64, owner string, lost func()) {
 	t := time.NewTicker(max(r.Store.LeaseFor()/3, 50*time.Millisecond))
 	defer t.Stop()
 	for {

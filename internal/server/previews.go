@@ -255,7 +255,7 @@ func (s *Server) checkConfirm(r *request, plan wtp.Change, typed views.ConfirmFo
 	}
 	var important int64
 	for _, c := range counts {
-		if c.Why == wtp.WhyImportant {
+		if c.Why.Important() {
 			important += c.N
 		}
 	}

@@ -257,7 +257,7 @@ func (s *Server) checkRemote(r *request, plan wtp.Change, typed views.ConfirmFor
 	}
 	var important int64
 	for _, c := range counts {
-		if c.Why == wtp.WhyImportant {
+		if c.Why.Important() {
 			important += c.N
 		}
 	}

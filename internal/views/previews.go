@@ -74,7 +74,7 @@ func TypedConfirmation(plan wtp.Change, important, above int64, never bool) stri
 
 // typed is the text to type if never is chosen, or whatever is.
 func (v PreviewView) typed(never bool) string {
-	return TypedConfirmation(v.Plan, v.because(wtp.WhyImportant), v.Limits.TypedAbove, never)
+	return TypedConfirmation(v.Plan, v.because(wtp.WhyImportant)+v.because(wtp.WhyUnlisted), v.Limits.TypedAbove, never)
 }
 
 func (v PreviewView) typedHint() string {
@@ -83,6 +83,8 @@ func (v PreviewView) typedHint() string {
 		return v.T("Asked because more than %d servers lose protection.", v.Limits.TypedAbove)
 	case v.because(wtp.WhyImportant) > 0:
 		return v.T("Asked because important servers are among them.")
+	case v.because(wtp.WhyUnlisted) > 0:
+		return v.T("Asked because it is not read yet whether important servers are among them.")
 	}
 	return v.T("Asked because Never is chosen: nothing turns these servers back on by itself.")
 }
@@ -225,6 +227,8 @@ func (p Page) whyStatus(w wtp.Why) status {
 		return status{"quiet", "help-circle", p.T("State not known")}
 	case wtp.WhyImportant:
 		return status{"bad", "star", p.T("Important")}
+	case wtp.WhyUnlisted:
+		return status{"warn", "help-circle", p.T("Importance not read yet")}
 	case wtp.WhyNewerChange:
 		return status{"quiet", "history", p.T("In a newer change")}
 	case wtp.WhyChangedSince:
@@ -300,6 +304,9 @@ func (v PreviewView) effect() []effect {
 	}
 	if k := v.because(wtp.WhyImportant); k > 0 {
 		s = append(s, effect{"star", "t-bad", v.N(k, "%d of these servers is marked as an important asset.", "%d of these servers are marked as important assets.")})
+	}
+	if k := v.because(wtp.WhyUnlisted); k > 0 {
+		s = append(s, effect{"help-circle", "t-warn", v.N(k, "The importance of %d of these servers is not read yet. It counts as important.", "The importance of %d of these servers is not read yet. They count as important.")})
 	}
 	if k := v.because(wtp.WhyAttacked); k > 0 {
 		s = append(s, effect{"flame", "t-bad", v.N(k, "%d of these servers was attacked in the last 7 days.", "%d of these servers were attacked in the last 7 days.")})

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -253,6 +254,11 @@ func (p Page) osName(word string) string {
 	return word
 }
 
+// listedLater says whether what only the list shows is much older than the rest.
+func (p Page) listedLater() bool {
+	return p.Project.ListedAt != 0 && p.Project.ReadAt.Sub(p.Project.ListedAt) > 10*time.Minute
+}
+
 func (p Page) importanceName(word string) string {
 	switch word {
 	case "important":
@@ -261,6 +267,8 @@ func (p Page) importanceName(word string) string {
 		return p.T("Common")
 	case "test":
 		return p.T("Test")
+	case wtp.Unlisted:
+		return p.T("Not read yet")
 	case "":
 		return p.T("Not reported")
 	}

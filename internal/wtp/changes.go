@@ -168,6 +168,7 @@ const (
 	WhyGone         Why = "gone" // no longer in the inventory
 	WhyUnknownState Why = "unknown_state"
 	WhyImportant    Why = "important"
+	WhyUnlisted     Why = "unlisted" // what decides it is not read yet: see Unlisted
 	WhyAttacked     Why = "attacked"
 	WhyNewerChange  Why = "newer_change"
 
@@ -176,6 +177,10 @@ const (
 	WhyNotRead      Why = "not_read_since"
 	WhyNotShown     Why = "not_shown"
 )
+
+// Important says whether the word makes a plan one of important servers; those not
+// known to be none count as such.
+func (w Why) Important() bool { return w == WhyImportant || w == WhyUnlisted }
 
 // Reason is the sentence for a word.
 func (w Why) Reason() Text {
@@ -208,6 +213,8 @@ func (w Why) Reason() Text {
 		return Say("HSS shows a state the console does not know.")
 	case WhyImportant:
 		return Say("Marked as an important asset.")
+	case WhyUnlisted:
+		return Say("Its group, importance and backup server are not read yet. It counts as important until they are.")
 	case WhyAttacked:
 		return Say("Attacked in the last 7 days.")
 	case WhyNewerChange:
@@ -231,6 +238,8 @@ func Classify(s Server, d Direction, inOpenChange bool) (Bucket, Why) {
 	switch {
 	case s.OS == "windows":
 		return Cannot, WhyWindows
+	case s.OS == "" && s.AssetValue == Unlisted:
+		return Cannot, WhyUnlisted
 	case s.OS != "linux":
 		return Cannot, WhyNotLinux
 	case s.Dynamic == d.Wanted() && d == Enable:
@@ -248,6 +257,8 @@ func Classify(s Server, d Direction, inOpenChange bool) (Bucket, Why) {
 		return Cannot, WhyOpenChange
 	case s.AssetValue == "important":
 		return Risky, WhyImportant
+	case s.AssetValue == Unlisted:
+		return Risky, WhyUnlisted
 	case d == Disable && s.Attacks() > 0:
 		return Risky, WhyAttacked
 	case d == Enable:

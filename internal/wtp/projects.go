@@ -72,6 +72,8 @@ type Project struct {
 	RemovedAt           Instant
 	LastNumber          int64   // number of the newest change
 	ServerCount         int64   // servers in the inventory
+	Unlisted            int64   // of these, Unlisted
+	ListedAt            Instant // group, importance and backup server in use of the others are as of then; 0: not all were read yet
 	BackupCount         int64   // backup servers in the inventory
 	BackupTrouble       int64   // of these, not running
 	ReadAt              Instant // the inventory shows HSS as of then; 0: never read

@@ -74,6 +74,8 @@ func (c BackupConfig) Addr() string { return net.JoinHostPort(c.IP, strconv.Form
 // the backup server runs.
 func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket, Why) {
 	switch {
+	case s.AssetValue == Unlisted:
+		return Cannot, WhyUnlisted
 	case s.OS == "windows":
 		return Cannot, WhyBackupWindows
 	case s.OS != "linux":

@@ -18,7 +18,7 @@ type Server struct {
 	GroupName       string
 	OS              string // "linux", "windows"
 	OSName          string
-	AssetValue      string // "important", "common", "test"
+	AssetValue      string // "important", "common", "test"; Unlisted
 	HostStatus      string // "active", "shutoff", "building", "error"
 	AgentStatus     string // "online", "offline", "not_installed"
 	ProtectStatus   string // "opened", "opening", "closed", "open_failed", "partial_protection", "protection_interruption", "protection_pause"
@@ -37,6 +37,10 @@ const (
 	Opened = "opened"
 	Closed = "closed"
 )
+
+// Unlisted is the AssetValue of a server that an export has shown but no list yet: its
+// group, importance, status and backup server are not known, its OS may be "".
+const Unlisted = "unlisted"
 
 // Attacks is the number of attacks of the last 7 days, static and dynamic.
 func (s Server) Attacks() int64 { return s.StaticAttacks + s.DynamicAttacks }

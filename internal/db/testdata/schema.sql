@@ -298,7 +298,7 @@ CREATE TABLE projects (
   read_error TEXT NOT NULL DEFAULT '',
   read_lease TEXT NOT NULL DEFAULT '',
   read_lease_until INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, unlisted INTEGER NOT NULL DEFAULT 0 CHECK (unlisted >= 0), listed_at INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX projects_credential ON projects (credential_id);
 
