@@ -254,7 +254,7 @@ func TestSettle(t *testing.T) {
 		r.equal(r.counts(c).Confirmed, 2)
 		r.is(r.s.Settle(r.ctx, "a", b.ID, seen, 3), wtp.ErrConflict) // it is no longer unclear
 		again, ts := r.next(c, "a")
-		r.equal([]any{again.ID, len(ts), ts[0].HostID, ts[0].Seen}, []any{b.ID, 3, "h-00003", wtp.Closed})
+		r.equal([]any{again.ID, len(ts), ts[0].HostID, ts[0].Seen}, []any{b.ID, 3, "h-00003", ""})
 		call := r.begin(again, "a")
 		r.equal(call.Hosts, 3)
 		r.ok(r.s.EndCall(r.ctx, "a", call, db.Verdict{Kind: db.Unclear}))

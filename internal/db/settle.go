@@ -29,11 +29,13 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 		groups := map[settled][]int64{}
 		for _, t := range targets {
 			k := settled{to: rest}
-			if state, ok := seen[t.HostID]; ok {
+			state, ok := seen[t.HostID]
+			if ok && state == t.Wanted {
+				k.to = wtp.TargetAccepted
+			}
+			// What was seen before a target is sent again says nothing of what that does.
+			if ok && k.to != wtp.TargetWaiting {
 				k.seen, k.noted = clean(state, maxMessage), true
-				if state == t.Wanted {
-					k.to = wtp.TargetAccepted
-				}
 			}
 			groups[k] = append(groups[k], t.Seq)
 		}
@@ -64,7 +66,7 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 type settled struct {
 	to    wtp.Outcome
 	seen  string
-	noted bool // the reading showed the server
+	noted bool // the reading showed the server, and it is not sent again
 }
 
 func compareSettled(a, b settled) int {
