@@ -107,7 +107,7 @@ func judge(tx *gorm.DB, c wtp.Change) (judgement, error) {
 		join:   " LEFT JOIN projects r ON r.id = s.project_id LEFT JOIN targets u ON u.project_id = s.project_id AND u.host_id = s.host_id AND u.kind = 'dynamic_wtp' AND u.change_id = ?",
 		args:   []any{undone},
 		bucket: "CASE WHEN s.host_id IS NULL OR s.dynamic <> u.wanted OR " + newer + " THEN 'cannot' ELSE c.bucket END",
-		why: "CASE WHEN s.host_id IS NULL THEN 'gone' WHEN " + newer + ` THEN 'changed_since' WHEN s.dynamic = u.wanted THEN c.why
+		why: "CASE WHEN s.host_id IS NULL THEN 'gone' WHEN " + newer + ` THEN 'newer_change' WHEN s.dynamic = u.wanted THEN c.why
 			WHEN r.read_at <= u.decided_at THEN 'not_read_since' WHEN u.seen = u.wanted THEN 'changed_since' ELSE 'not_shown' END`,
 	}, nil
 }

@@ -82,7 +82,7 @@ func TestUndoLeavesAloneWhatWasChangedSince(t *testing.T) {
 		plan := r.planUndo(first)
 		r.equal([]any{plan.TargetCount, plan.ToSend, plan.Direction}, []any{9, 3, wtp.Disable})
 		r.equal(r.whys(plan), map[string]int64{
-			"cannot not_shown": 1, "cannot changed_since": 2, "cannot gone": 1, "cannot in_open_change": 1, "cannot agent_offline": 1, "will_change ": 3,
+			"cannot not_shown": 1, "cannot changed_since": 1, "cannot newer_change": 1, "cannot gone": 1, "cannot in_open_change": 1, "cannot agent_offline": 1, "will_change ": 3,
 		})
 		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, []string{"h-00012"}, nil))(r)
 		done := r.throughPast(plan, open)
@@ -133,11 +133,11 @@ func TestUndoOfAnUndo(t *testing.T) {
 		show(wtp.Opened)
 		two := r.through(r.planUndo(one))
 		show(wtp.Closed)
-		r.equal(r.whys(r.planUndo(one)), map[string]int64{"cannot changed_since": 3})
+		r.equal(r.whys(r.planUndo(one)), map[string]int64{"cannot newer_change": 3})
 		three := r.through(r.planUndo(two))
 		r.equal([]any{three.Direction, three.ToSend, three.UndoOf}, []any{wtp.Enable, 3, two.Number})
 		show(wtp.Opened)
-		r.equal(r.whys(r.planUndo(one)), map[string]int64{"cannot changed_since": 3})
+		r.equal(r.whys(r.planUndo(one)), map[string]int64{"cannot newer_change": 3})
 		r.equal(r.planUndo(three).ToSend, 3)
 		events := r.events("change.confirmed")
 		r.equal(len(events), 3)

@@ -286,7 +286,7 @@ func (x sinceRemote) of(s wtp.Server) wtp.Why {
 	u := x.left[s.HostID]
 	switch {
 	case u.Newer == 1:
-		return wtp.WhyChangedSince
+		return wtp.WhyNewerChange
 	case s.Remote() == u.Wanted:
 		return ""
 	case x.readAt <= u.DecidedAt:

@@ -170,10 +170,10 @@ const (
 	WhyImportant    Why = "important"
 	WhyUnlisted     Why = "unlisted" // what decides it is not read yet: see Unlisted
 	WhyAttacked     Why = "attacked"
-	WhyNewerChange  Why = "newer_change"
+	WhyNewerChange  Why = "newer_change" // another change of this console, newer than the one in question, has it
 
 	// Of an undo: the server is not as the change that is undone left it.
-	WhyChangedSince Why = "changed_since"
+	WhyChangedSince Why = "changed_since" // HSS showed it as that change left it, and no longer does; older rows say it of newer changes, too
 	WhyNotRead      Why = "not_read_since"
 	WhyNotShown     Why = "not_shown"
 )
@@ -218,9 +218,9 @@ func (w Why) Reason() Text {
 	case WhyAttacked:
 		return Say("Attacked in the last 7 days.")
 	case WhyNewerChange:
-		return Say("A newer change of this server was made since.")
+		return Say("A newer change of this console has this server. It is left to that one.")
 	case WhyChangedSince:
-		return Say("Changed since, by somebody or something else. It is left alone.")
+		return Say("HSS shows it otherwise by now. It is left alone.")
 	case WhyNotRead:
 		return Say("HSS was not read since that change, so its state is not known. Read again, then undo.")
 	case WhyNotShown:
