@@ -17,7 +17,7 @@ type ChangeQuery struct {
 	Query     string         // part of reason or ticket, or a change's number
 	Kind      wtp.ChangeKind // "": any
 	Who       string         // name of who confirmed; "": anybody
-	Outcome   string         // "failed": something refused; "unknown": something not settled; "running": not over; "": any
+	Outcome   string         // "failed": something refused; "unknown": something ended unknown; "not_seen", "otherwise": something accepted that HSS was not seen to show, or shows otherwise; "running": not over; "": any
 	From, To  wtp.Instant    // of confirmation; To is excluded; 0: open
 	Before    int64          // what the page before gave as next; 0: from the newest
 	Limit     int            // 0: 50
@@ -29,11 +29,13 @@ type ChangeRow struct {
 	Counts      Counts `gorm:"-"`
 	ProjectSlug string
 	ProjectName string
-	UndoneBy    int64 // number of the newest change that undoes this one; 0: none
+	UndoneBy    int64       // number of the newest change that undoes this one; 0: none
+	BackAt      wtp.Instant // when its timer turns back on, if that is pending; 0: it isn't
 }
 
 const changeRows = `SELECT c.*, p.slug AS project_slug, p.name AS project_name,
-	COALESCE((SELECT MAX(x.number) FROM changes x WHERE x.project_id = c.project_id AND x.undo_of = c.number AND x.undo_of > 0 AND x.number > 0), 0) AS undone_by
+	COALESCE((SELECT MAX(x.number) FROM changes x WHERE x.project_id = c.project_id AND x.undo_of = c.number AND x.undo_of > 0 AND x.number > 0), 0) AS undone_by,
+	COALESCE((SELECT tm.due_at FROM timers tm WHERE tm.change_id = c.id AND tm.state = 'pending'), 0) AS back_at
 	FROM changes c JOIN projects p ON p.id = c.project_id WHERE `
 
 // Change finds a confirmed change by its number in the project.
@@ -72,7 +74,10 @@ func (s *Store) Changes(ctx context.Context, q ChangeQuery) (rows []ChangeRow, n
 	case "failed":
 		add("EXISTS (SELECT 1 FROM change_counts n WHERE n.change_id = c.id AND n.outcome = 'refused' AND n.n > 0)")
 	case "unknown":
-		add("EXISTS (SELECT 1 FROM change_counts n WHERE n.change_id = c.id AND n.outcome IN ('unknown', 'unclear') AND n.n > 0)")
+		add("EXISTS (SELECT 1 FROM change_counts n WHERE n.change_id = c.id AND n.outcome = 'unknown' AND n.n > 0)")
+	case "not_seen", "otherwise":
+		seen := map[string]int64{"not_seen": notSeen, "otherwise": seenOtherwise}[q.Outcome]
+		add("EXISTS (SELECT 1 FROM change_counts n WHERE n.change_id = c.id AND n.outcome = 'accepted' AND n.confirmed = ? AND n.n > 0)", seen)
 	case "running":
 		add("c.state IN ('queued', 'running')")
 	default:

@@ -77,6 +77,7 @@ func TestChangeFilters(t *testing.T) {
 			{db.ChangeQuery{Who: "Li"}, []wtp.Change{three, two}},
 			{db.ChangeQuery{Outcome: "failed"}, []wtp.Change{one}},
 			{db.ChangeQuery{Outcome: "unknown"}, []wtp.Change{two}},
+			{db.ChangeQuery{Outcome: "not_seen"}, nil},
 			{db.ChangeQuery{Outcome: "running"}, []wtp.Change{three}},
 			{db.ChangeQuery{From: start.Add(time.Minute)}, []wtp.Change{three, two}},
 			{db.ChangeQuery{To: start.Add(time.Minute)}, []wtp.Change{one}},
@@ -105,6 +106,34 @@ func TestChangeFilters(t *testing.T) {
 		r.is(err, wtp.ErrNotFound) // plans have no number
 		_, err = r.s.Change(r.ctx, r.p.ID+1, 1)
 		r.is(err, wtp.ErrNotFound)
+	})
+}
+
+// numbers are those of the changes with an outcome, newest first.
+func (r *rig) numbers(outcome string) []int64 {
+	r.Helper()
+	rows, _, err := r.s.Changes(r.ctx, db.ChangeQuery{Outcome: outcome})
+	r.ok(err)
+	got := []int64{}
+	for _, x := range rows {
+		got = append(got, x.Number)
+	}
+	return got
+}
+
+func TestHistoryByWhatHSSShows(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		state := fleet(4, nil)
+		r.read(r.p, state)
+		first := r.through(r.plan(wtp.Enable, "h-00001"))
+		second := r.through(r.plan(wtp.Enable, "h-00002"))
+		checking := r.confirm(r.plan(wtp.Enable, "h-00003"))
+		r.claim("runner")
+		r.send(checking, "runner", db.Verdict{Kind: db.Unclear})
+		r.equal([]any{r.numbers("not_seen"), r.numbers("otherwise"), r.numbers("unknown")}, []any{[]int64{second.Number, first.Number}, []int64{}, []int64{}})
+		state[0].Dynamic = wtp.Opened
+		r.read(r.p, state)
+		r.equal([]any{r.numbers("not_seen"), r.numbers("otherwise")}, []any{[]int64{}, []int64{second.Number}})
 	})
 }
 

@@ -62,7 +62,7 @@ func (s *Server) changesView(r *request) (views.ChangesView, error) {
 	}
 	rows, next, err := s.Store.Changes(r.ctx(), query)
 	for _, row := range rows {
-		v.Rows = append(v.Rows, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, UndoneBy: row.UndoneBy})
+		v.Rows = append(v.Rows, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, UndoneBy: row.UndoneBy, Until: row.BackAt})
 	}
 	v.Next = next
 	return v, err

@@ -66,7 +66,7 @@ func (s *Server) showOverview(r *request) error {
 }
 
 func recentChange(c db.ChangeRow) views.RecentChange {
-	return views.RecentChange{Change: c.Change, Tally: tally(c.Counts)}
+	return views.RecentChange{Change: c.Change, Tally: tally(c.Counts), Until: c.BackAt}
 }
 
 // running lists the changes under way for the side bar: the project's, or all.
@@ -80,7 +80,7 @@ func (r *request) running(p views.Page) ([]views.RunningChange, error) {
 		left := c.Counts.Of(wtp.TargetWaiting) + c.Counts.Of(wtp.TargetSending) + c.Counts.Of(wtp.TargetUnclear)
 		out = append(out, views.RunningChange{
 			Href:  views.ChangeURL(c.ProjectSlug, c.Number),
-			Title: p.ShortTitle(c.Change), Done: max(c.ToSend-left, 0), Total: c.ToSend,
+			Title: p.Timed(p.ShortTitle(c.Change), c.BackAt), Done: max(c.ToSend-left, 0), Total: c.ToSend,
 			Confirmed: c.Counts.Confirmed,
 			Bad:       c.Counts.Of(wtp.TargetRefused) + c.Counts.Of(wtp.TargetUnknown),
 		})

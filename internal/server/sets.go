@@ -145,7 +145,7 @@ func (s *Server) answerSet(r *request, status int, set wtp.ServerSet, name strin
 		v.ChangesNext = rows[setChanges-1].EventSeq
 	}
 	for _, row := range rows {
-		v.Changes = append(v.Changes, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName})
+		v.Changes = append(v.Changes, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, Until: row.BackAt})
 	}
 	return r.show(status, views.SetPage(v))
 }

@@ -154,7 +154,22 @@ func (v ChangeView) complete() bool {
 	return v.Change.State == wtp.Done && v.Change.ToSend > 0 && v.Tally.Confirmed == v.Change.ToSend
 }
 
-func (v ChangeView) title() string { return v.ChangeTitle(v.Change, v.complete()) }
+func (v ChangeView) title() string {
+	var until wtp.Instant
+	if v.pending() {
+		until = v.Timer.DueAt
+	}
+	return v.Timed(v.ChangeTitle(v.Change, v.complete()), until)
+}
+
+// Timed is the title of a change with the time until which it holds: that of its
+// timer, as long as that is pending; 0: none.
+func (p Page) Timed(title string, until wtp.Instant) string {
+	if until == 0 {
+		return title
+	}
+	return p.T("%s until %s", title, p.ClockText(until))
+}
 
 func (v ChangeView) failed() int64 { return v.Tally.of(wtp.TargetRefused) }
 
@@ -222,7 +237,10 @@ func (v ChangeView) url(parts ...string) string {
 // when it has changed.
 func (v ChangeView) HeadKey() string {
 	key := string(v.Change.State)
-	if v.Timer != nil && v.Timer.State != wtp.TimerPending {
+	switch {
+	case v.pending():
+		key += "-until" + strconv.FormatInt(int64(v.Timer.DueAt), 36)
+	case v.Timer != nil:
 		key += "-timer"
 	}
 	if v.stopping() {
@@ -394,7 +412,7 @@ func (v ChangeView) selectedBy() string {
 		return v.T("Every server that used it")
 	}
 	if v.Change.Selection == "" {
-		return v.T("Chosen in the list of servers")
+		return v.T("What %s had selected", v.Change.PlannedByName)
 	}
 	if _, name, ok := wtp.SelectedSet(v.Change.Selection); ok {
 		return v.T("The set “%s”", name)

@@ -41,7 +41,7 @@ func ChangeKinds() []string {
 }
 
 // ChangeOutcomes are the words of the filter by outcome.
-func ChangeOutcomes() []string { return []string{"running", "failed", "unknown"} }
+func ChangeOutcomes() []string { return []string{"running", "failed", "unknown", "not_seen", "otherwise"} }
 
 // ChangeRow is one line of the history.
 type ChangeRow struct {
@@ -49,7 +49,8 @@ type ChangeRow struct {
 	Tally       Tally
 	ProjectSlug string
 	ProjectName string
-	UndoneBy    int64 // number of the change that undoes it; 0: none
+	UndoneBy    int64       // number of the change that undoes it; 0: none
+	Until       wtp.Instant // when its pending timer turns back on; 0: it has none
 }
 
 type changeDay struct {
@@ -189,6 +190,10 @@ func (p Page) outcomeFilterName(word string) string {
 		return p.T("With refused servers")
 	case "unknown":
 		return p.T("With unknown servers")
+	case "not_seen":
+		return p.T("Accepted, not seen yet")
+	case "otherwise":
+		return p.T("Accepted, HSS shows otherwise")
 	}
 	return word
 }

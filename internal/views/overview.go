@@ -28,6 +28,7 @@ type GroupCoverage struct {
 type RecentChange struct {
 	Change wtp.Change
 	Tally  Tally
+	Until  wtp.Instant // when its pending timer turns back on; 0: it has none
 }
 
 // maxGroups is how many groups the overview shows; the list has them all.
@@ -183,7 +184,7 @@ func (v OverviewView) status(c RecentChange) status {
 }
 
 func (v OverviewView) title(c RecentChange) string {
-	return v.Page.ChangeTitle(c.Change, c.Change.State == wtp.Done && c.Tally.Confirmed == c.Change.ToSend)
+	return v.Page.Timed(v.Page.ChangeTitle(c.Change, c.Change.State == wtp.Done && c.Tally.Confirmed == c.Change.ToSend), c.Until)
 }
 
 // ShortTitle is a change in a few words: "#2480 Turn on".

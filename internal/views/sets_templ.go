@@ -1259,9 +1259,9 @@ func setHistory(v SetView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var65 string
-				templ_7745c5c3_Var65, templ_7745c5c3_Err = templ.JoinStringErrs(numberText(r.Change.Number) + " " + v.ChangeTitle(r.Change, false))
+				templ_7745c5c3_Var65, templ_7745c5c3_Err = templ.JoinStringErrs(numberText(r.Change.Number) + " " + v.Timed(v.ChangeTitle(r.Change, false), r.Until))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/views/sets.templ`, Line: 202, Col: 139}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/views/sets.templ`, Line: 202, Col: 157}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var65))
 				if templ_7745c5c3_Err != nil {
