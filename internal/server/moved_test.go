@@ -69,7 +69,7 @@ func TestMovedPlanKeepsWhatWasTyped(t *testing.T) {
 		on[i].AgentStatus = "offline"
 	}
 	c.inventory(p, on)
-	address := b.post(path+"/confirm", "reason", "Release", "back", "at", "back_at", "2099-01-01T10:00", "confirm", "turn off 250").is(http.StatusUnprocessableEntity)
+	address := b.post(path+"/confirm", "reason", "Release", "back", wtp.BackAt, "back_at", "2099-01-01T10:00", "confirm", "turn off 250").is(http.StatusUnprocessableEntity)
 	require.Contains(t, address.text, "back_at", "a date too far away is a fault before anything is compared")
 	location := b.post(path+"/confirm", "reason", "Release", "back", "8h", "confirm", "turn off 250").is(http.StatusSeeOther).Header.Get("Location")
 	page := b.get(location).is(200).page()

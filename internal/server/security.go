@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -85,7 +84,7 @@ func (s *Server) log(next http.Handler) http.Handler {
 		fields := []slog.Attr{
 			slog.String("request_id", t.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.String("route", t.route), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
-			slog.Duration("took", s.Now().Sub(start).Round(time.Microsecond)),
+			slog.Float64("took_ms", float64(s.Now().Sub(start).Microseconds())/1000),
 		}
 		if t.user != "" {
 			fields = append(fields, slog.String("user", t.user))

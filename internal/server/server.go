@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -141,7 +142,7 @@ func (s *Server) engine() (*gin.Engine, error) {
 			e.Handle(http.MethodHead, rt.path, h)
 		}
 	}
-	e.NoRoute(s.adapt(route{verb: public, handle: func(*request) error { return wtp.ErrNotFound }}))
+	e.NoRoute(s.adapt(route{verb: public, handle: noRoute}))
 	e.NoMethod(s.adapt(route{verb: public, handle: wrongMethod}))
 	return e, nil
 }
@@ -171,6 +172,20 @@ func (s *Server) wrap(engine *gin.Engine) error {
 	inner := sameSiteReads(refuse, crossSite.Handler(engine))
 	s.handler = zip(s.headers(s.log(inner)))
 	return nil
+}
+
+// noRoute answers an address that doesn't exist: one that ends in a slash leads to
+// the same without it.
+func noRoute(r *request) error {
+	at := r.Request.URL.EscapedPath()
+	without := "/" + strings.Trim(at, "/")
+	if m := r.Request.Method; m != http.MethodGet && m != http.MethodHead || !strings.HasSuffix(at, "/") || strings.Contains(without, "//") || strings.Contains(without, "\\") || without == "/" {
+		return wtp.ErrNotFound
+	}
+	if q := r.Request.URL.RawQuery; q != "" {
+		without += "?" + q
+	}
+	return r.see(without)
 }
 
 // wrongMethod answers an address that exists for another method. One that takes
