@@ -220,7 +220,7 @@ func (w *work) keep(ctx context.Context, s *sending) error {
 func (w *work) after(ctx context.Context, answers []*sending) error {
 	var stop string
 	var again wtp.Instant // the next batch would fare no better than one that didn't leave: all of them wait
-	var open []*sending
+	var open, refused []*sending
 	for _, s := range answers {
 		stop = cmp.Or(stop, s.ruling.stop)
 		switch kind := s.ruling.verdict.Kind; {
@@ -235,6 +235,9 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 			clear(w.failed)
 			w.unclear = 0
 			stop = cmp.Or(stop, w.countRefusals(kind))
+			if kind == db.Split {
+				refused = append(refused, s)
+			}
 		}
 	}
 	// Those that went side by side with one that failed don't make it worse.
@@ -254,6 +257,13 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 	} else if again > 0 {
 		if err := w.pause(ctx, max(again.Sub(wtp.At(w.now())), 0)); err != nil {
 			return err
+		}
+	}
+	if stop == "" {
+		for _, s := range refused {
+			if err := w.singleOut(ctx, s); err != nil {
+				return err
+			}
 		}
 	}
 	if len(open) == 0 {

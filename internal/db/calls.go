@@ -183,7 +183,7 @@ func (s *Store) split(ctx context.Context, tx *gorm.DB, b wtp.Batch, runAt wtp.I
 	if _, err := moveBatch(tx, b, wtp.BatchSplit, nil, wtp.TargetWaiting); err != nil {
 		return err
 	}
-	half := (len(seqs) + 1) / 2
+	half := (len(seqs) + 1) / 2 // SingleOut may cut them anew
 	for i, part := range [][]int64{seqs[:half], seqs[half:]} {
 		n := wtp.Batch{ChangeID: b.ChangeID, No: last + 1 + int64(i), Parent: b.ID, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
 		if err := tx.Create(&n).Error; err != nil {
