@@ -135,20 +135,12 @@ func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) (exporte
 	log := r.logger().With("project", p.ID, "name", p.Name)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var saving atomic.Bool
-	lost := func() {
-		// Saving looks for itself whether the claim still holds. It also gives it back:
-		// a renewal that waited for its commit finds none, and must not cut it short
-		// before it has heard that it is done.
-		if !saving.Load() {
-			cancel()
-		}
-	}
+	claim := claimed{cancel: cancel}
 	var renewing sync.WaitGroup
 	renew, still := context.WithCancel(context.WithoutCancel(ctx))
 	defer renewing.Wait()
 	defer still()
-	renewing.Go(func() { r.renew(renew, p.ID, owner, lost) })
+	renewing.Go(func() { r.renew(renew, p.ID, owner, claim.lost) })
 
 	began := r.now()
 	// What is read from here on is at least as new as this.
@@ -160,7 +152,7 @@ func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) (exporte
 		r.failed(ctx, log, p, owner, err)
 		return false
 	}
-	saving.Store(true)
+	claim.saving.Store(true)
 	result, err := r.Store.SaveInventory(ctx, p.ID, owner, startedAt, read.servers, read.backups)
 	if err != nil {
 		r.giveRows(p.ID, rows)
@@ -183,6 +175,22 @@ func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) (exporte
 		return !read.whole
 	}
 	return false
+}
+
+// claimed is a reading under a claim.
+type claimed struct {
+	cancel context.CancelFunc
+	saving atomic.Bool
+}
+
+// lost ends the reading: another process may have it. But not while it is saved, which
+// looks for itself whether the claim still holds. It also gives the claim back: a renewal
+// that waited for its commit finds none, and must not cut it short before it has heard
+// that it is done.
+func (c *claimed) lost() {
+	if !c.saving.Load() {
+		c.cancel()
+	}
 }
 
 // failed keeps why a reading failed: a sentence of ours on the first line, theirs

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"wtp-console/internal/connect"
 	"wtp-console/internal/db"
 	"wtp-console/internal/db/dbtest"
@@ -369,4 +371,49 @@ func TestRunReadsWhatIsDue(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// TestSavingIsNotCutShort: a renewal that waited for the commit of a reading finds no
+// claim, because the commit gave it back. That must not cancel the commit, whose answer
+// may still be on its way; before it, a lost claim ends the reading.
+func TestSavingIsNotCutShort(t *testing.T) {
+	for _, saving := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := claimed{cancel: cancel}
+		c.saving.Store(saving)
+		if c.lost(); (ctx.Err() == nil) != saving {
+			t.Errorf("saving %t: %v", saving, ctx.Err())
+		}
+		cancel()
+	}
+}
+
+// TestClaimEndsWithTheCommit saves slowly on PostgreSQL, so that a renewal waits for
+// the row that the commit frees.
+func TestClaimEndsWithTheCommit(t *testing.T) {
+	clock, config := dbtest.NewClock(), dbtest.Config(t, "postgres")
+	config.Now, config.LeaseFor = clock.Now, 150*time.Millisecond
+	store, err := db.Open(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	g := newRig(t, clock, store, plain(20)).fast()
+	conn, err := pgx.Connect(t.Context(), config.URL)
+	g.must(err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(t.Context(), `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER slow AFTER UPDATE OF read_at ON projects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()`)
+	g.must(err)
+	var log strings.Builder
+	g.reader.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	for range 10 {
+		before := g.project.ReadAt
+		if p := g.read(); p.ReadAt == before || p.ReadError != "" {
+			t.Fatalf("%q", p.ReadError)
+		}
+	}
+	if log.Len() > 0 {
+		t.Error(log.String())
+	}
 }
