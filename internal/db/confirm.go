@@ -177,17 +177,21 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 	if err != nil {
 		return c, err
 	}
-	n, err := moveTargets(tx, targetMove{
-		change: c.ID, from: wtp.TargetPlanned, to: wtp.TargetWaiting, where: "t.bucket IN ?", args: []any{sentBuckets()},
-		join: &targetJoin{
-			set: "batch_id = r.batch_id",
-			// wtp.Cut, of the n-th target that is sent.
-			from: `(SELECT x.seq, b.id AS batch_id FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS n
+	var n int64
+	err = s.byHash(tx, func() (err error) {
+		n, err = moveTargets(tx, targetMove{
+			change: c.ID, from: wtp.TargetPlanned, to: wtp.TargetWaiting, where: "t.bucket IN ?", args: []any{sentBuckets()},
+			join: &targetJoin{
+				set: "batch_id = r.batch_id",
+				// wtp.Cut, of the n-th target that is sent.
+				from: `(SELECT x.seq, b.id AS batch_id FROM (SELECT seq, row_number() OVER (ORDER BY seq) AS n
 				FROM targets WHERE change_id = ? AND bucket IN ?) x JOIN batches b ON b.change_id = ?
 				AND b.no = CASE WHEN x.n <= ? THEN 1 WHEN x.n <= ? THEN 2 ELSE (x.n - CAST(? AS bigint) - 1) / CAST(? AS bigint) + 1 + ? END) r`,
-			on:   "t.seq = r.seq",
-			args: []any{c.ID, sentBuckets(), c.ID, cut.Lead[0], cut.Lead[1], cut.Lead[1], cut.Per, cut.Leading()},
-		},
+				on:   "t.seq = r.seq",
+				args: []any{c.ID, sentBuckets(), c.ID, cut.Lead[0], cut.Lead[1], cut.Lead[1], cut.Per, cut.Leading()},
+			},
+		})
+		return err
 	})
 	if duplicate(err) {
 		// The unique index has the last word, whatever was looked at before.

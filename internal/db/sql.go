@@ -65,6 +65,29 @@ func (s *Store) skipLocked() string {
 	return ""
 }
 
+// byHash has PostgreSQL join by hash while fn runs. It believes of a table that the
+// same transaction has filled that it holds next to nothing, and would compare each row
+// with every other: minutes for 100,000.
+func (s *Store) byHash(tx *gorm.DB, fn func() error) error {
+	if !s.postgres {
+		return fn()
+	}
+	for _, other := range []string{"enable_nestloop", "enable_mergejoin"} {
+		if _, err := exec(tx, "SET LOCAL "+other+" = off"); err != nil {
+			return err
+		}
+	}
+	if err := fn(); err != nil {
+		return err
+	}
+	for _, other := range []string{"enable_nestloop", "enable_mergejoin"} {
+		if _, err := exec(tx, "SET LOCAL "+other+" TO DEFAULT"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // each is a table function over a JSON array given as the one parameter: each
 // row's column "value" is an element. It carries lists of any length, where a
 // list of parameters would end at 32,766.
