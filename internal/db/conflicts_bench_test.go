@@ -41,7 +41,7 @@ func BenchmarkConflicts(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run("open", func(b *testing.B) { look(b, plan(wtp.Enable), 1, 0) })
+		b.Run("open", func(b *testing.B) { look(b, plan(wtp.Disable), 1, 0) })
 		if _, _, err := s.ClaimChange(b.Context(), "a"); err != nil {
 			b.Fatal(err)
 		}

@@ -27,12 +27,14 @@ func (s *Store) Difference(ctx context.Context, plan wtp.Change, was string, aft
 		return Difference{}, err
 	}
 	n := page(limit)
+	// + 0, because SQLite would rather read all of one plan for each server of the
+	// other than use the index of a server's targets.
 	rows, err := many[struct {
 		MovedTarget
 		Seq, N int64
 	}](g, `WITH d AS MATERIALIZED (
 		SELECT t.seq, t.host_id, CASE t.name WHEN '' THEN o.name ELSE t.name END AS name, o.bucket AS "from", t.bucket AS "to", t.why, o.before, t.before AS now
-		FROM targets t JOIN targets o ON o.project_id = t.project_id AND o.host_id = t.host_id AND o.change_id = ?
+		FROM targets t JOIN targets o ON o.project_id = t.project_id AND o.host_id = t.host_id AND o.kind = t.kind AND o.change_id + 0 = ?
 		WHERE t.change_id = ? AND (o.bucket <> t.bucket OR (o.before <> t.before AND t.bucket NOT IN ('cannot', 'already_so'))))
 		SELECT d.*, (SELECT COUNT(*) FROM d) AS n FROM d WHERE d.seq > ? ORDER BY d.seq LIMIT ?`, old.ID, plan.ID, after, n+1)
 	if err != nil {

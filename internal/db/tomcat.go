@@ -168,8 +168,8 @@ const knownDir = "EXISTS (SELECT 1 FROM tomcat_dirs d WHERE d.project_id = t.pro
 // NoTomcatDir is how many of the servers that a plan or change sends have no known
 // Tomcat bin directory. Its cost grows with the directories that are known.
 func (s *Store) NoTomcatDir(ctx context.Context, c wtp.Change) (int64, error) {
-	known, err := one[int64](s.reader(ctx), `SELECT COUNT(*) FROM tomcat_dirs d JOIN targets t ON t.project_id = d.project_id AND t.host_id = d.host_id AND t.change_id = ?
-		WHERE d.project_id = ? AND d.dir <> '' AND t.bucket IN ?`, c.ID, c.ProjectID, sentBuckets())
+	known, err := one[int64](s.reader(ctx), `SELECT COUNT(*) FROM tomcat_dirs d WHERE d.project_id = ? AND d.dir <> ''
+		AND 0 < (SELECT COUNT(*) FROM targets t WHERE t.project_id = d.project_id AND t.host_id = d.host_id AND t.change_id = ? AND t.bucket IN ?)`, c.ProjectID, c.ID, sentBuckets())
 	if err != nil {
 		return 0, fmt.Errorf("counting Tomcat bin directories: %w", err)
 	}

@@ -81,16 +81,8 @@ func BenchmarkProgressFragment(b *testing.B) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		for _, n := range []int{1_000, 10_000, 100_000} {
 			b.Run(fmt.Sprintf("%s/servers=%d", kind, n), func(b *testing.B) {
-				h, path, cookie := benchChange(b, kind, n)
-				get := func(path string, status int) string {
-					r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
-					r.AddCookie(cookie)
-					w := httptest.NewRecorder()
-					if h.ServeHTTP(w, r); w.Code != status {
-						b.Fatalf("%s: %d %s", path, w.Code, w.Body)
-					}
-					return w.Body.String()
-				}
+				x, path := benchChange(b, kind, n)
+				get := func(path string, status int) string { return x.get(b, path, status) }
 				url := func(body string) string {
 					d, err := goquery.NewDocumentFromReader(strings.NewReader(body))
 					if err != nil {
@@ -119,8 +111,16 @@ func BenchmarkProgressFragment(b *testing.B) {
 	}
 }
 
-// benchChange is a console whose only change, of n servers, is half sent.
-func benchChange(b *testing.B, kind string, n int) (h http.Handler, path string, cookie *http.Cookie) {
+// bench is a console of one project with n servers, for benchmarks.
+type bench struct {
+	store  *db.Store
+	h      http.Handler
+	actor  wtp.Actor
+	p      wtp.Project
+	cookie *http.Cookie
+}
+
+func newBench(b *testing.B, kind string, n int) bench {
 	b.Helper()
 	ok := func(err error) {
 		b.Helper()
@@ -146,9 +146,37 @@ func benchChange(b *testing.B, kind string, n int) (h http.Handler, path string,
 	ok(err)
 	_, err = store.SaveInventory(ctx, p.ID, "bench", store.Now(), fleet(n), nil)
 	ok(err)
-	plan, err := store.PlanDynamicWTP(ctx, wtp.Actor{UserID: u.ID, Role: u.Role}, p.ID, wtp.Enable, db.PlanSource{Filter: &wtp.ServerFilter{}}, time.Hour)
+	token, hash := auth.NewToken()
+	ok(store.CreateSession(ctx, wtp.Actor{UserID: u.ID, Name: u.Name}, wtp.Session{TokenHash: hash, UserID: u.ID, ExpiresAt: wtp.At(time.Now().Add(time.Hour))}))
+	return bench{store, s.Handler(), wtp.Actor{UserID: u.ID, Name: u.Name, Role: u.Role}, p, &http.Cookie{Name: s.sessionCookie(), Value: token}}
+}
+
+// get answers a request of the page's reader.
+func (x bench) get(b *testing.B, path string, status int) string {
+	b.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+	r.AddCookie(x.cookie)
+	w := httptest.NewRecorder()
+	if x.h.ServeHTTP(w, r); w.Code != status {
+		b.Fatalf("%s: %d %s", path, w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+// benchChange is a console whose only change, of n servers, is half sent.
+func benchChange(b *testing.B, kind string, n int) (x bench, path string) {
+	b.Helper()
+	ok := func(err error) {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	x = newBench(b, kind, n)
+	ctx, store := b.Context(), x.store
+	plan, err := store.PlanDynamicWTP(ctx, x.actor, x.p.ID, wtp.Enable, db.PlanSource{Filter: &wtp.ServerFilter{}}, time.Hour)
 	ok(err)
-	c, err := store.Confirm(ctx, wtp.Actor{UserID: u.ID, Role: u.Role}, p.ID, plan.UID, db.Confirmation{Reason: "bench"})
+	c, err := store.Confirm(ctx, x.actor, x.p.ID, plan.UID, db.Confirmation{Reason: "bench"})
 	ok(err)
 	_, _, err = store.ClaimChange(ctx, "bench")
 	ok(err)
@@ -159,7 +187,5 @@ func benchChange(b *testing.B, kind string, n int) (h http.Handler, path string,
 		ok(err)
 		ok(store.EndCall(ctx, "bench", call, db.Verdict{Kind: db.Accepted}))
 	}
-	token, hash := auth.NewToken()
-	ok(store.CreateSession(ctx, wtp.Actor{UserID: u.ID, Name: u.Name}, wtp.Session{TokenHash: hash, UserID: u.ID, ExpiresAt: wtp.At(time.Now().Add(time.Hour))}))
-	return s.Handler(), "/p/" + p.Slug + "/changes/" + strconv.FormatInt(c.Number, 10), &http.Cookie{Name: s.sessionCookie(), Value: token}
+	return x, "/p/" + x.p.Slug + "/changes/" + strconv.FormatInt(c.Number, 10)
 }
