@@ -233,3 +233,21 @@ func (b *browser) cookie(url, name, value string) {
 	_, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: url})
 	b.must(err)
 }
+
+// TestChangeUnderWayFitsAPhone looks at a change whose servers were accepted and
+// not seen yet: the longest words that the columns of outcome and reading hold.
+func TestChangeUnderWayFitsAPhone(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	url, password := startDemo(t)
+	b.open(url + "/sign-in")
+	b.fill("#name", "mei")
+	b.fill("#password", password)
+	b.follow("form [type=submit]")
+	b.open(url + b.planStorefront(url, 1000))
+	b.fill("#reason", "Storefront, first wave")
+	b.follow("#go")
+	change := strings.TrimPrefix(b.where(), url)
+	b.waitFor("#tabs", "Accepted, not seen yet", 20*time.Second)
+	b.glance(url, "change-under-way", change)
+}
