@@ -203,10 +203,10 @@ func (p Page) changePill(c wtp.Change, t Tally) status {
 		return status{"warn", "help-circle", p.T("Finished, %d unknown", unknown)}
 	case t.Confirmed == c.ToSend:
 		return status{"ok", "circle-check", p.T("Finished, read back")}
-	case t.Otherwise > 0:
-		return status{"warn", "alert-triangle", p.T("Accepted, HSS shows otherwise on %d", t.Otherwise)}
 	case c.ReadBackAt != 0:
 		return status{"info", "loader-2", p.T("Accepted, reading back")}
+	case t.Otherwise > 0:
+		return status{"warn", "alert-triangle", p.T("Accepted, HSS shows otherwise on %d", t.Otherwise)}
 	}
 	return status{"warn", "clock-exclamation", p.T("Accepted, not all seen")}
 }

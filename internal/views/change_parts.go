@@ -218,7 +218,7 @@ func (v ChangeView) troubles() []trouble {
 	}
 	add(v.Tally.of(wtp.TargetUnknown), "unk", "help-circle", v.T("HSS did not answer clearly, and reading back did not settle it"), v.T("It may have worked. Look at the server in HSS before trying again."), string(wtp.TargetUnknown))
 	add(v.Tally.of(wtp.TargetUnclear), "unk", "zoom-question", v.T("No clear answer from HSS yet"), v.T("It may have worked. The console reads these servers back before anything is sent again."), string(wtp.TargetUnclear))
-	if !v.readingBack() {
+	if !v.live() { // before, it is what HSS shows at first
 		add(v.Tally.Otherwise, "warn", "alert-triangle", v.T("HSS accepted it, but shows otherwise"), v.T("The console read it back for 30 minutes after the end."), tabOtherwise)
 	}
 	return s
@@ -226,7 +226,7 @@ func (v ChangeView) troubles() []trouble {
 
 func (v ChangeView) troubleCount() string {
 	n := v.failed() + v.unknown() + v.Tally.of(wtp.TargetUnclear)
-	if !v.readingBack() {
+	if !v.live() {
 		n += v.Tally.Otherwise
 	}
 	return v.N(n, "%d server", "%d servers")

@@ -59,7 +59,10 @@ func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
 	v.Tally.Confirmed, v.Tally.Otherwise = 4, 5
 	v.Change.ReadBackAt = 1
 	require.Empty(t, v.troubles())
-	v.Change.ReadBackAt = 0
+	require.Equal(t, "Accepted, reading back", v.pill().text)
+	v.Change.State, v.Change.ReadBackAt = wtp.Running, 0 // in steps, each read back before the next
+	require.Empty(t, v.troubles())
+	v.Change.State = wtp.Done
 	d := drawn(t, ChangeProgress(v))
 	require.Equal(t, []string{"Succeeded 4", "Accepted, not seen yet 1", "Accepted, HSS shows otherwise 5", "Skipped 2"}, words(d.Find(".lgd li")))
 	require.Contains(t, words(d.Find("ul.list li"))[0], "HSS accepted it, but shows otherwise")
