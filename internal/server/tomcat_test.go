@@ -42,7 +42,7 @@ func TestTomcatDirIsReadAndSet(t *testing.T) {
 
 	// What is wrong with the form is said beside its field, and costs no call.
 	reads := hss.reads
-	for dir, says := range map[string]string{"": "Enter the Tomcat bin directory.", "opt/bin": "must begin with /", "/opt/": "must not end with /", "/a//b": "must not contain //",
+	for dir, says := range map[string]string{"": "Enter the Tomcat bin directory.", "opt/bin": "must begin with /", "/opt/": "must not end with /", "/a//b": "must not contain //", "/a/../b": "without . or ..",
 		"/my tomcat": "HSS takes nothing else", "/" + strings.Repeat("x", 256): "At most 256 characters; this has 257."} {
 		require.Contains(t, said(b.post(form, "dir", dir, "reason", "Moved").is(http.StatusUnprocessableEntity).page().Find("#errors")), says)
 	}

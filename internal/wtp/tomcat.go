@@ -32,8 +32,8 @@ const MaxTomcatDir = 256
 type TomcatForm struct{ Dir, Reason, Ticket string }
 
 // Check holds the form to its rules and gives the directory: absolute, no "/" at
-// its end, of letters, digits, "_", "-", "." and "/", at most MaxTomcatDir long.
-// The error is an Invalid.
+// its end, no part "." or "..", of letters, digits, "_", "-", "." and "/", at most
+// MaxTomcatDir long. The error is an Invalid.
 func (f TomcatForm) Check() (string, error) {
 	var bad Invalid
 	dir := strings.TrimSpace(f.Dir)
@@ -54,6 +54,8 @@ func checkTomcatDir(bad *Invalid, dir string) {
 		bad.Add("dir", "The directory must not end with /.")
 	case strings.Contains(dir, "//"):
 		bad.Add("dir", "The directory must not contain //.")
+	case hasDotSegment(dir):
+		bad.Add("dir", "Write the path without . or .. in it.")
 	case strings.ContainsFunc(dir, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/", r))
 	}):
