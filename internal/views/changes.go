@@ -41,7 +41,9 @@ func ChangeKinds() []string {
 }
 
 // ChangeOutcomes are the words of the filter by outcome.
-func ChangeOutcomes() []string { return []string{"running", "failed", "unknown", "not_seen", "otherwise"} }
+func ChangeOutcomes() []string {
+	return []string{"running", "failed", "unknown", "not_seen", "otherwise"}
+}
 
 // ChangeRow is one line of the history.
 type ChangeRow struct {
