@@ -194,7 +194,10 @@ func tidyServers(list []wtp.Server, project int64, at wtp.Instant) []wtp.Server 
 		v.ProjectID, v.NameKey, v.ReadAt, v.DynamicSince = project, strings.ToLower(v.Name), at, at
 	}
 	list = slices.DeleteFunc(list, func(v wtp.Server) bool { return v.HostID == "" })
-	slices.SortStableFunc(list, func(a, b wtp.Server) int { return strings.Compare(a.HostID, b.HostID) })
+	byID := func(a, b wtp.Server) int { return strings.Compare(a.HostID, b.HostID) }
+	if !slices.IsSortedFunc(list, byID) {
+		slices.SortStableFunc(list, byID)
+	}
 	return slices.CompactFunc(list, func(a, b wtp.Server) bool { return a.HostID == b.HostID })
 }
 

@@ -148,7 +148,12 @@ func (r *Reader) exported(ctx context.Context, reading *connect.Reading, rows []
 	if len(servers)+gone < total {
 		return nil, errListNeeded
 	}
-	return slices.Collect(maps.Values(servers)), nil
+	// In the order in which they are saved: to sort IDs is cheap, to sort servers is not.
+	list := make([]wtp.Server, 0, len(servers))
+	for _, id := range slices.Sorted(maps.Keys(servers)) {
+		list = append(list, servers[id])
+	}
+	return list, nil
 }
 
 // lookUpSystems puts the operating system into those servers that no list has shown
