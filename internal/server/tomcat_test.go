@@ -33,11 +33,11 @@ func TestTomcatDirIsReadAndSet(t *testing.T) {
 
 	// Reading: what HSS can't tell now is said, with when.
 	hss.fails = &wtp.Upstream{Text: wtp.Say("The calls that HSS allows in a minute are used up. Try again in %d s.", int64(40))}
-	b.post(form+"/read").to(server + "#tomcat")
+	b.post(form + "/read").to(server + "#tomcat")
 	require.Contains(t, said(b.get(server).page().Find("main")), "Try again in 40 s.")
 	require.Contains(t, said(b.post(form, "dir", "/opt/tomcat/bin", "reason", "Moved").is(http.StatusBadGateway).page().Find("[role=alert]")), "Nothing was sent.")
 	hss.fails = nil
-	b.post(form+"/read").to(server + "#tomcat")
+	b.post(form + "/read").to(server + "#tomcat")
 	require.Contains(t, said(b.get(server).page().Find("#tomcat")), "/srv/old/bin")
 
 	// What is wrong with the form is said beside its field, and costs no call.

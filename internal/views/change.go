@@ -184,6 +184,15 @@ func (v ChangeView) readingBack() bool { return v.Change.State.Over() && v.Chang
 
 func (v ChangeView) live() bool { return !v.Change.State.Over() || v.readingBack() }
 
+// outcome is outcomeStatus, but while the change is read back HSS shows what was
+// before: that is no fault yet.
+func (v ChangeView) outcome(o wtp.Outcome, seen wtp.Seen) status {
+	if o == wtp.TargetAccepted && seen == wtp.SeenOtherwise && v.live() {
+		return status{"quiet", "circle-dashed", v.T("Accepted, HSS does not show it yet")}
+	}
+	return outcomeStatus(v.Page, o, seen)
+}
+
 func (v ChangeView) pill() status { return v.changePill(v.Change, v.Tally) }
 
 // changePill is where a change stands, in one phrase.
@@ -301,8 +310,8 @@ func (v ChangeView) decided() int64 { return max(v.Change.ToSend-v.Tally.open(),
 
 func (v ChangeView) slices() []Slice {
 	t := v.Tally
-	otherwise := Slice{"warn", t.Otherwise, v.T("Accepted, HSS shows otherwise")}
-	if v.live() { // that is what it shows at first
+	otherwise := Slice{"warn", t.Otherwise, v.outcome(wtp.TargetAccepted, wtp.SeenOtherwise).text}
+	if v.live() {
 		otherwise.Kind = "info"
 	}
 	skipped := int64(0)

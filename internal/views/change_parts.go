@@ -28,7 +28,7 @@ func (v ChangeView) tabs() []tab {
 		{"", v.T("All"), t.total()},
 		{tabConfirmed, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenWanted).text, t.Confirmed},
 		{tabNotSeen, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenNothing).text, t.unseen()},
-		{tabOtherwise, outcomeStatus(v.Page, wtp.TargetAccepted, wtp.SeenOtherwise).text, t.Otherwise},
+		{tabOtherwise, v.outcome(wtp.TargetAccepted, wtp.SeenOtherwise).text, t.Otherwise},
 	}
 	if v.Tab == string(wtp.TargetAccepted) { // of an older link
 		all = append(all, tab{v.Tab, v.T("Accepted"), t.of(wtp.TargetAccepted)})
@@ -125,6 +125,8 @@ func (v ChangeView) whyText(t wtp.Target) string {
 		return v.Say(t.Why.Reason())
 	case t.Code != "" || t.Message != "":
 		return strings.TrimSpace(t.Code + " " + t.Message)
+	case t.Outcome == wtp.TargetAccepted && t.Shown() == wtp.SeenOtherwise && v.live():
+		return v.T("HSS accepted it.")
 	case t.Outcome == wtp.TargetAccepted && t.Shown() == wtp.SeenOtherwise:
 		return v.T("HSS accepted it, but shows otherwise.")
 	case t.Outcome == wtp.TargetAccepted && t.Shown() == wtp.SeenNothing:

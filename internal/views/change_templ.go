@@ -1118,7 +1118,7 @@ func targetRow(v ChangeView, t wtp.Target) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = OutcomeStatus(v.Page, t.Outcome, t.Shown()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = statusOf(v.Page, v.outcome(t.Outcome, t.Shown())).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
