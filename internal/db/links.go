@@ -92,9 +92,13 @@ func judge(tx *gorm.DB, c wtp.Change) (judgement, error) {
 		return judgeTimer(c), nil
 	}
 	if c.UndoOf == 0 {
+		// What HSS accepted the other way round and was not read since is not so already,
+		// though the inventory still shows it.
+		const unread = `c.bucket = 'already_so' AND EXISTS (SELECT 1 FROM targets n WHERE n.project_id = s.project_id AND n.kind = 'dynamic_wtp' AND n.host_id = s.host_id
+			AND n.outcome IN ('accepted', 'unknown') AND n.seen <> n.wanted AND n.seen = '' AND n.wanted <> s.dynamic)`
 		return judgement{
-			bucket: "CASE WHEN s.host_id IS NULL THEN 'cannot' ELSE c.bucket END",
-			why:    "CASE WHEN s.host_id IS NULL THEN 'gone' ELSE c.why END",
+			bucket: "CASE WHEN s.host_id IS NULL OR (" + unread + ") THEN 'cannot' ELSE c.bucket END",
+			why:    "CASE WHEN s.host_id IS NULL THEN 'gone' WHEN " + unread + " THEN 'unread_change' ELSE c.why END",
 		}, nil
 	}
 	undone, err := one[int64](tx, "SELECT id FROM changes WHERE project_id = ? AND number = ? AND number > 0", c.ProjectID, c.UndoOf)

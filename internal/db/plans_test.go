@@ -311,3 +311,27 @@ func TestTidyForgetsOldPlansOnly(t *testing.T) {
 		r.equal(r.counts(c).Total(), 2)
 	})
 }
+
+// What another change has switched, or is about to, is not so already because the
+// inventory still shows what was before.
+func TestPlanDoesNotCallSoWhatIsBeingSwitched(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		on := fleet(3, func(_ int, s *wtp.Server) { s.Dynamic = wtp.Opened })
+		r.read(r.p, on)
+		first := r.confirmNever(r.plan(wtp.Disable, ids(1, 3)...))
+		r.equal(r.whys(r.plan(wtp.Enable, ids(1, 3)...)), map[string]int64{"cannot in_open_change": 3})
+
+		r.claim("runner")
+		r.send(first, "runner", db.Verdict{Kind: db.Accepted})
+		must(r.s.FinishChange(r.ctx, first.ID, "runner"))(r)
+		r.equal(r.whys(r.plan(wtp.Enable, ids(1, 3)...)), map[string]int64{"cannot unread_change": 3})
+		r.equal(r.plan(wtp.Disable, ids(1, 3)...).ToSend, 3)
+
+		r.clock.Advance(time.Minute)
+		for i := range 2 {
+			on[i].Dynamic = wtp.Closed
+		}
+		r.read(r.p, on)
+		r.equal(r.whys(r.plan(wtp.Enable, ids(1, 3)...)), map[string]int64{"needs_restart ": 2, "already_so already_on": 1})
+	})
+}

@@ -233,7 +233,7 @@ func (p Page) whyStatus(w wtp.Why) status {
 		return status{"quiet", "history", p.T("In a newer change")}
 	case wtp.WhyChangedSince:
 		return status{"warn", "history", p.T("Changed since")}
-	case wtp.WhyNotRead:
+	case wtp.WhyNotRead, wtp.WhyUnread:
 		return status{"quiet", "clock", p.T("Not read since")}
 	case wtp.WhyNotShown:
 		return status{"warn", "zoom-question", p.T("Not as that change left it")}

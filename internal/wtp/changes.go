@@ -170,7 +170,8 @@ const (
 	WhyImportant    Why = "important"
 	WhyUnlisted     Why = "unlisted" // what decides it is not read yet: see Unlisted
 	WhyAttacked     Why = "attacked"
-	WhyNewerChange  Why = "newer_change" // another change of this console, newer than the one in question, has it
+	WhyUnread       Why = "unread_change" // a change of this console had it switched, and HSS was not read since
+	WhyNewerChange  Why = "newer_change"  // another change of this console, newer than the one in question, has it
 
 	// Of an undo: the server is not as the change that is undone left it.
 	WhyChangedSince Why = "changed_since" // HSS showed it as that change left it, and no longer does; older rows say it of newer changes, too
@@ -217,6 +218,8 @@ func (w Why) Reason() Text {
 		return Say("Its group, importance and backup server are not read yet. It counts as important until they are.")
 	case WhyAttacked:
 		return Say("Attacked in the last 7 days.")
+	case WhyUnread:
+		return Say("A change of this console switched it, and HSS was not read since. Read again, then plan anew.")
 	case WhyNewerChange:
 		return Say("A newer change of this console has this server. It is left to that one.")
 	case WhyChangedSince:
@@ -242,6 +245,8 @@ func Classify(s Server, d Direction, inOpenChange bool) (Bucket, Why) {
 		return Cannot, WhyUnlisted
 	case s.OS != "linux":
 		return Cannot, WhyNotLinux
+	case s.Dynamic == d.Wanted() && inOpenChange: // that one may be about to turn it
+		return Cannot, WhyOpenChange
 	case s.Dynamic == d.Wanted() && d == Enable:
 		return AlreadySo, WhyAlreadyOn
 	case s.Dynamic == d.Wanted() && d == Disable:
