@@ -32,6 +32,8 @@ func (s *Server) changeSelection(r *request) error {
 		if err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID); err == nil {
 			_, err = s.Store.Select(r.ctx(), r.user.ID, r.project.ID, form["shown"], nil)
 		}
+	case op[0] == "matching" && !listsOnly(q): // a misspelt filter must not widen it
+		bad.Add("query", "The address of the list can't be read.")
 	case op[0] == "matching" && badFilter != nil: // it must select nothing, never all
 		return s.answerServers(r, q, nil)
 	case op[0] == "matching":
@@ -97,6 +99,18 @@ func listQuery(form url.Values) (url.Values, wtp.Invalid) {
 		return url.Values{}, bad
 	}
 	return q, nil
+}
+
+// listsOnly says whether a query has no parameter but those of the list.
+func listsOnly(q url.Values) bool {
+	for name := range q {
+		switch name {
+		case "q", "group", "os", "agent", "wtp", "dynamic", "backup", "importance", "attacks", "sort", "after", "before":
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func backToList(r *request, q url.Values) string {

@@ -122,7 +122,7 @@ func TestOutsideTheFilterIsSaid(t *testing.T) {
 
 func TestUnknownFilterSelectsNothing(t *testing.T) {
 	c, p, b := shop(t, fleet(3))
-	for _, query := range []string{"os=plan9", "dynamic=", "%zz"} {
+	for _, query := range []string{"os=plan9", "dynamic=", "%zz", "dynamc=closed"} {
 		a := b.post("/p/shop/selection", "op", "matching", "query", query)
 		if query == "dynamic=" { // an empty value is no filter, as a form sends it
 			a.is(303)
