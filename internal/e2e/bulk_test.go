@@ -40,6 +40,7 @@ func bulkStory(t *testing.T, scripts bool) {
 	wait(t, 90*time.Second, "the inventory shows 5,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), comma(fleet))
 	})
+	waitListed(t, dir)
 	file := filepath.Join(dir, "wtp-console.db")
 	hosts := query(t, file, "SELECT name, host_id, private_ip FROM servers ORDER BY host_id")
 	require.Len(t, hosts, fleet)

@@ -27,6 +27,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
 	})
+	waitListed(t, dir)
 	preview := mei.plan("web-prod", "", "enable")
 	page := mei.post(preview+"/confirm", url.Values{"reason": {"Roll-out, wave 7"}, "ticket": {"CHG-1"}})
 	require.Equal(t, http.StatusOK, page.status, page.words("main"))
@@ -80,6 +81,7 @@ func TestPageSaysWhenTheConsoleIsGone(t *testing.T) {
 	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
 	})
+	waitListed(t, dir)
 	b.open(c.url + "/sign-in")
 	b.fill("#name", "mei")
 	b.fill("#password", meiPassword)

@@ -35,6 +35,9 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.fill("#password", password)
 	b.follow("form [type=submit]")
 	b.raiseLimit(url)
+	b.open(url + "/settings/limits")
+	b.fill("#calls_at_once", "1") // so that the culprit is found before the fault
+	b.follow("main form [type=submit]")
 
 	b.open(url + b.planStorefront(url, 1000))
 	poisoned := eval[string](b, `document.querySelector("#servers tbody a").getAttribute("href").split("/").pop()`)

@@ -237,6 +237,15 @@ projects:
 
 const meiPassword = "a quiet evening in Lijiang"
 
+// waitListed waits until the list of HSS was paged through: what an export leaves out
+// (group, importance) moves servers between the buckets of a plan when it is read.
+func waitListed(t *testing.T, dir string) {
+	t.Helper()
+	wait(t, 90*time.Second, "every server is listed", func() bool {
+		return query(t, filepath.Join(dir, "wtp-console.db"), "SELECT COUNT(*) FROM projects WHERE read_at = 0 OR unlisted > 0")[0][0] == "0"
+	})
+}
+
 // query reads an SQLite file directly, not through the console.
 func query(t *testing.T, file, text string) [][]string {
 	t.Helper()

@@ -41,6 +41,7 @@ func TestTheMainJob(t *testing.T) {
 	b.raiseLimit(c.url)
 	b.addCredential(c.url, sim)
 	b.addProject(c.url, sim)
+	waitListed(t, dir)
 	b.bulk(c, sim)
 	b.changeBackupServer(c.url)
 	b.readHistory(c.url)

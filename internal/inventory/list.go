@@ -92,7 +92,7 @@ func (r *Reader) listPage(ctx context.Context, project int64) bool {
 	l.rows = append(l.rows, rows...)
 	l.at += len(rows)
 	over := len(rows) == 0 || l.at >= total || l.at > hss.MaxOffset
-	began := l.began
+	began, waiting := l.began, l.missing > 0
 	if over {
 		l.at, l.ended, l.took = 0, r.now(), r.now().Sub(began)
 	}
@@ -102,6 +102,12 @@ func (r *Reader) listPage(ctx context.Context, project int64) bool {
 	}
 	if err := r.Store.NoteListed(ctx, project, wtp.At(began)); err != nil {
 		r.logger().Error("that the list was read could not be noted", "project", project, "err", err)
+	}
+	if waiting { // servers stand as unlisted until a reading takes in what was found
+		if err := r.Store.WantRead(ctx, project); err != nil {
+			r.logger().Error("a reading could not be asked for", "project", project, "err", err)
+		}
+		r.Poke()
 	}
 	return false
 }

@@ -59,6 +59,9 @@ func TestFirstReadingByExport(t *testing.T) {
 		if n := g.counts()[hsstest.OpListWtpProtectHost]; n > total/200 {
 			t.Errorf("%d pages for the rest of a list of %d", n, total)
 		}
+		if p, err := g.store.ProjectByID(t.Context(), p.ID); err != nil || p.ReadWantedAt == 0 {
+			t.Errorf("at the end of the list no reading was asked for (%v)", err)
+		}
 		// What is read is kept until a reading was saved.
 		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpListWtpProtectHost, Kind: hsstest.FaultHTML, Times: 3})
 		if p = g.read(); p.ReadError == "" {
