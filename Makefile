@@ -33,7 +33,7 @@ static-build: ## build bin/web without any shared library, as the container has 
 .PHONY: test
 test: ## run all tests; prepares Chromium and PostgreSQL where it can
 	@build/prepare
-	go test -tags $(TAGS) $(TESTFLAGS) ./...
+	go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: race
 race: ## run all tests under the race detector (slow)
