@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"wtp-console/internal/db"
 	"wtp-console/internal/views"
@@ -120,9 +124,22 @@ func (r *request) list() (text []byte, bad wtp.Invalid, err error) {
 		bad.Add("file", "Paste a list or choose a file, not both.")
 		return pasted, bad, nil
 	case len(file) > 0:
-		return file, nil, nil
+		return fromGB18030(file), nil, nil
 	}
 	return pasted, nil, nil
+}
+
+// fromGB18030 converts a file that a spreadsheet wrote on Chinese Windows; any other
+// file is returned as it is.
+func fromGB18030(file []byte) []byte {
+	if utf8.Valid(file) || bytes.HasPrefix(file, []byte("\xff\xfe")) || bytes.HasPrefix(file, []byte("\xfe\xff")) {
+		return file
+	}
+	text, err := simplifiedchinese.GB18030.NewDecoder().Bytes(file)
+	if err != nil || bytes.ContainsRune(text, utf8.RuneError) {
+		return file
+	}
+	return text
 }
 
 func uploadError(err error) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"wtp-console/internal/wtp"
 )
@@ -103,6 +104,18 @@ func TestAListMayComeAsAFile(t *testing.T) {
 	require.Len(t, rows, 121)
 	require.Equal(t, []string{"2", "host-00001", "found", "host-00001", "web-00001", "1", "0", ""}, rows[1])
 	b.upload("/p/shop/servers/import", "host-00001", "host-00002").is(http.StatusUnprocessableEntity)
+}
+
+func TestAFileMayComeFromChineseWindows(t *testing.T) {
+	all := fleet(2)
+	all[0].Name, all[1].Name = "门户-前端-01", "商城①号"
+	_, _, b := shop(t, all)
+	file, err := simplifiedchinese.GB18030.NewEncoder().String("门户-前端-01,商城①号\r\n没有这台\r\n")
+	require.NoError(t, err)
+	_, page := b.report("", file)
+	require.Equal(t, []string{"All 3", "Found 2", "Unknown entry 1"}, texts(page.Find(".tabs .tab")))
+	_, page = b.report("", "web-\xff\xfe\x80\n")
+	require.Equal(t, []string{"All 1", "Unreadable 1"}, texts(page.Find(".tabs .tab")))
 }
 
 func TestDownloadedListsHoldNoFormulas(t *testing.T) {
