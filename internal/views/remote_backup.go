@@ -131,14 +131,6 @@ func (v RemotePreviewView) subtitle() string {
 	return v.PreviewView.subtitle()
 }
 
-// Name is a backup server as people know it.
-func (v RemotePreviewView) choiceName() string {
-	if c, ok := v.To.Server(v.To.Choice); ok {
-		return Plain(c.Label())
-	}
-	return v.To.Choice
-}
-
 func (v RemotePreviewView) effects() []effect {
 	var s []effect
 	n := v.servers()
