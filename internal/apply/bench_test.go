@@ -60,9 +60,9 @@ func newBench(b *testing.B, kind string, clock *dbtest.Clock, perMinute string, 
 	if clock == nil {
 		wait = nil
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	line := &connect.Connector{Store: store, Ring: ring, Now: now, Logger: quiet, Wait: wait}
-	g.runner = &Runner{Store: store, Connect: line, Owner: "bench", Now: now, Logger: quiet, Wake: make(chan struct{}, 1), Poll: time.Hour, Wait: wait,
+	troubles := slog.New(slog.NewTextHandler(b.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	line := &connect.Connector{Store: store, Ring: ring, Now: now, Logger: troubles, Wait: wait}
+	g.runner = &Runner{Store: store, Connect: line, Owner: "bench", Now: now, Logger: troubles, Wake: make(chan struct{}, 1), Poll: time.Hour, Wait: wait,
 		Changed: func() { g.over <- struct{}{} }}
 	return g
 }
