@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/csv"
 	"errors"
 	"net/http"
 	"slices"
@@ -110,9 +109,6 @@ func day(bad *wtp.Invalid, r *request, field, text string, plus int) wtp.Instant
 	return wtp.At(t.AddDate(0, 0, plus))
 }
 
-// csvRows is how many changes an export reads at a time.
-const csvRows = 500
-
 // exportChanges writes the history that the filter leaves as a table.
 func (s *Server) exportChanges(r *request) error {
 	_, query, bad := s.changeQuery(r)
@@ -124,22 +120,18 @@ func (s *Server) exportChanges(r *request) error {
 	if err != nil {
 		return err
 	}
-	h := r.Writer.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="changes.csv"`)
-	w := csv.NewWriter(r.Writer)
-	if err := w.Write([]string{"project", "number", "confirmed_at", "who", "from_ip", "kind", "direction", "state", "reason", "ticket", "servers", "to_send",
-		"accepted", "read_back", "not_seen_yet", "shows_otherwise", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id", "undo_of", "retry_of", "set_in"}); err != nil {
+	t, err := r.csv("changes.csv", "project", "number", "confirmed_at", "who", "from_ip", "kind", "direction", "state", "reason", "ticket", "servers", "to_send",
+		"accepted", "read_back", "not_seen_yet", "shows_otherwise", "refused", "unknown", "stopped", "skipped", "started_at", "finished_at", "request_id", "undo_of", "retry_of", "set_in")
+	if err != nil {
 		return err
 	}
 	for {
 		for _, row := range rows {
-			if err := w.Write(csvRow(row)); err != nil {
+			if err := t.row(csvRow(row)...); err != nil {
 				return err
 			}
 		}
-		w.Flush()
-		if err := w.Error(); err != nil {
+		if err := t.flush(); err != nil {
 			return err
 		}
 		if next == 0 {
@@ -167,19 +159,7 @@ func csvRow(row db.ChangeRow) []string {
 		return n(i)
 	}
 	c, of := row.Change, row.Counts.Of
-	cells := []string{row.ProjectName, n(c.Number), at(c.ConfirmedAt), c.ConfirmedByName, c.ConfirmedIP, string(c.Kind), string(c.Direction), string(c.State), c.Reason, c.Ticket,
+	return []string{row.ProjectName, n(c.Number), at(c.ConfirmedAt), c.ConfirmedByName, c.ConfirmedIP, string(c.Kind), string(c.Direction), string(c.State), c.Reason, c.Ticket,
 		n(c.TargetCount), n(c.ToSend), n(of(wtp.TargetAccepted)), n(row.Counts.Confirmed), n(of(wtp.TargetAccepted) - row.Counts.Confirmed - row.Counts.Otherwise), n(row.Counts.Otherwise), n(of(wtp.TargetRefused)), n(of(wtp.TargetUnknown)), n(of(wtp.TargetStopped)),
 		n(of(wtp.TargetSkipped)), at(c.StartedAt), at(c.FinishedAt), c.RequestID, link(c.UndoOf), link(c.RetryOf), link(c.SetIn)}
-	for i, cell := range cells {
-		cells[i] = plainCell(cell)
-	}
-	return cells
-}
-
-// plainCell keeps a spreadsheet from taking what people typed for a formula.
-func plainCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
-	}
-	return s
 }

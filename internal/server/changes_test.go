@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/csv"
 	"net/http"
 	"regexp"
 	"strings"
@@ -306,10 +305,7 @@ func TestHistoryIsFilteredAndPaged(t *testing.T) {
 func TestExportKeepsFormulasOut(t *testing.T) {
 	_, _, b := shop(t, fleet(2))
 	b.confirm("enable", `=HYPERLINK("http://evil","x")`)
-	a := b.get("/p/shop/changes.csv").is(200)
-	require.Equal(t, "text/csv; charset=utf-8", a.Header.Get("Content-Type"))
-	rows, err := csv.NewReader(strings.NewReader(a.text)).ReadAll()
-	require.NoError(t, err)
+	rows := b.get("/p/shop/changes.csv").is(200).table()
 	require.Len(t, rows, 2)
 	require.Equal(t, `'=HYPERLINK("http://evil","x")`, rows[1][8])
 	require.Equal(t, "2", rows[1][11])

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"io"
 	"mime"
@@ -327,25 +326,17 @@ func (s *Server) exportImport(r *request) error {
 	if err != nil {
 		return err
 	}
-	h := r.Writer.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="list.csv"`)
-	w := csv.NewWriter(r.Writer)
-	if err := w.Write([]string{"line", "entry", "result", "host_id", "name", "candidates", "duplicate_of_line", "why"}); err != nil {
+	t, err := r.csv("list.csv", "line", "entry", "result", "host_id", "name", "candidates", "duplicate_of_line", "why")
+	if err != nil {
 		return err
 	}
 	for len(lines) > 0 {
 		for _, l := range lines {
-			cells := []string{strconv.FormatInt(l.Line, 10), l.Text, string(l.Result), l.HostID, l.Name, strconv.FormatInt(l.Candidates, 10), strconv.FormatInt(l.DuplicateOf, 10), string(l.Why)}
-			for i, cell := range cells {
-				cells[i] = plainCell(cell)
-			}
-			if err := w.Write(cells); err != nil {
+			if err := t.row(strconv.FormatInt(l.Line, 10), l.Text, string(l.Result), l.HostID, l.Name, strconv.FormatInt(l.Candidates, 10), strconv.FormatInt(l.DuplicateOf, 10), string(l.Why)); err != nil {
 				return err
 			}
 		}
-		w.Flush()
-		if err := w.Error(); err != nil || len(lines) < csvRows {
+		if err := t.flush(); err != nil || len(lines) < csvRows {
 			return err
 		}
 		q.After = lines[len(lines)-1].Seq
@@ -353,6 +344,5 @@ func (s *Server) exportImport(r *request) error {
 			return err // the table ends early; the log says why
 		}
 	}
-	w.Flush()
-	return w.Error()
+	return t.flush()
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/csv"
 	"errors"
 	"net/http"
 	"net/url"
@@ -202,11 +201,8 @@ func (s *Server) exportRestarts(r *request) error {
 	if err != nil {
 		return err
 	}
-	h := r.Writer.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="restarts.csv"`)
-	w := csv.NewWriter(r.Writer)
-	if err := w.Write([]string{"state", "host_id", "name", "private_ip", "group", "tomcat_bin_dir", "tomcat_bin_dir_read_at", "on_since", "change", "ended_at", "done_by", "note", "turned_off_by_change"}); err != nil {
+	t, err := r.csv("restarts.csv", "state", "host_id", "name", "private_ip", "group", "tomcat_bin_dir", "tomcat_bin_dir_read_at", "on_since", "change", "ended_at", "done_by", "note", "turned_off_by_change")
+	if err != nil {
 		return err
 	}
 	for {
@@ -215,17 +211,12 @@ func (s *Server) exportRestarts(r *request) error {
 			if row.OffNumber > 0 {
 				off = strconv.FormatInt(row.OffNumber, 10)
 			}
-			line := []string{string(row.State), row.HostID, row.Name, row.PrivateIP, row.GroupName, row.Dir, instantCell(row.DirReadAt), instantCell(row.Since),
-				strconv.FormatInt(row.Number, 10), instantCell(row.EndedAt), row.EndedByName, row.Note, off}
-			for i, cell := range line {
-				line[i] = plainCell(cell)
-			}
-			if err := w.Write(line); err != nil {
+			if err := t.row(string(row.State), row.HostID, row.Name, row.PrivateIP, row.GroupName, row.Dir, instantCell(row.DirReadAt), instantCell(row.Since),
+				strconv.FormatInt(row.Number, 10), instantCell(row.EndedAt), row.EndedByName, row.Note, off); err != nil {
 				return err
 			}
 		}
-		w.Flush()
-		if err := w.Error(); err != nil || len(rows) < csvRows {
+		if err := t.flush(); err != nil || len(rows) < csvRows {
 			return err
 		}
 		query.After = db.RestartPlace{EndedAt: rows[len(rows)-1].EndedAt, ID: rows[len(rows)-1].ID}

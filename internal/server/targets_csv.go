@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/csv"
 	"time"
 
 	"wtp-console/internal/db"
@@ -71,25 +70,17 @@ func (s *Server) exportTargets(r *request, head []string, q db.TargetQuery, cell
 	if err != nil {
 		return err
 	}
-	h := r.Writer.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="servers.csv"`)
-	w := csv.NewWriter(r.Writer)
-	if err := w.Write(head); err != nil {
+	table, err := r.csv("servers.csv", head...)
+	if err != nil {
 		return err
 	}
 	for {
 		for _, t := range rows {
-			line := cells(t)
-			for i, cell := range line {
-				line[i] = plainCell(cell)
-			}
-			if err := w.Write(line); err != nil {
+			if err := table.row(cells(t)...); err != nil {
 				return err
 			}
 		}
-		w.Flush()
-		if err := w.Error(); err != nil || len(rows) < csvRows {
+		if err := table.flush(); err != nil || len(rows) < csvRows {
 			return err
 		}
 		q.After = rows[len(rows)-1].Seq

@@ -25,7 +25,8 @@ type ImportEntry struct {
 
 // ParseImport reads a pasted list or a CSV file: entries stand on lines of their
 // own or are separated by commas, semicolons (also full-width ones) or tabs;
-// cells may be quoted. Empty entries don't count. n is how many entries there
+// cells may be quoted, and the apostrophe that keeps a spreadsheet from taking a cell
+// for a formula is taken off. Empty entries don't count. n is how many entries there
 // are; only the first MaxImportEntries are returned. The time is linear in the
 // length of data.
 func ParseImport(data []byte) (entries []ImportEntry, n int) {
@@ -35,7 +36,7 @@ func ParseImport(data []byte) (entries []ImportEntry, n int) {
 		if !quoted {
 			cell = p.plain()
 		}
-		if cell = bytes.TrimFunc(cell, importSpace); len(cell) == 0 {
+		if cell = withoutMark(bytes.TrimFunc(cell, importSpace)); len(cell) == 0 {
 			p.separator()
 			continue
 		}
@@ -151,6 +152,16 @@ func separatorLen(text []byte) int {
 // width zero that come along when a list is copied.
 func importSpace(r rune) bool {
 	return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b'
+}
+
+// withoutMark takes one apostrophe off what would be a formula without it: exported
+// tables have it there.
+func withoutMark(cell []byte) []byte {
+	rest := bytes.TrimLeft(cell, "'")
+	if first, _ := utf8.DecodeRune(rest); len(rest) < len(cell) && strings.ContainsRune("=+-@＝＋－＠", first) {
+		return cell[1:]
+	}
+	return cell
 }
 
 func importEntry(line int64, cell []byte) ImportEntry {

@@ -31,6 +31,8 @@ func TestListsAreReadAsPeoplePasteThem(t *testing.T) {
 		"case is kept":     {"Web-01\nweb-01", "1:Web-01 2:web-01"},
 		"blank lines":      {"a\n\n\nb", "1:a 4:b"},
 		"a space in front": {` "a,b"`, "1:a,b"},
+		"marked formulas":  {"'=a,\"'-b\"\n'＋c,''@d", "1:=a 1:-b 2:＋c 2:'@d"},
+		"apostrophes":      {"'a,'',o'=b", "1:'a 1:'' 1:o'=b"},
 	} {
 		entries, n := ParseImport([]byte(row.in))
 		require.Len(t, entries, n, name)
