@@ -158,7 +158,7 @@ type fault struct {
 
 // readFault understands the shapes of HSS (error_code with error_msg or error_description), of the gateway
 // (error_code, error_msg, request_id), of IAM (error.code, error.message) and of other services (code,
-// message). Codes may be numbers. 0, "" and all zeros are no error.
+// message; errorCode, errorMsg). Codes may be numbers. 0, "" and all zeros are no error.
 func readFault(body []byte) fault {
 	var top map[string]json.RawMessage
 	if json.Unmarshal(body, &top) != nil {
@@ -173,11 +173,7 @@ func readFault(body []byte) fault {
 	}
 	if raw, ok := top["error_code"]; ok && string(raw) != "null" {
 		code := textOf(raw)
-		for _, name := range []string{"error_msg", "error_description", "message"} {
-			if f.message = textOf(top[name]); f.message != "" {
-				break
-			}
-		}
+		f.message = firstText(top, "error_msg", "error_description", "message")
 		switch {
 		case strings.Trim(code, "0") != "":
 			f.code, f.known = code, true
@@ -188,10 +184,8 @@ func readFault(body []byte) fault {
 	}
 	var inner map[string]json.RawMessage
 	if raw, ok := top["error"]; ok && json.Unmarshal(raw, &inner) == nil && inner != nil {
-		f.code = textOf(inner["code"])
-		if f.message = textOf(inner["message"]); f.message == "" {
-			f.message = textOf(inner["title"])
-		}
+		f.code = firstText(inner, "code", "error_code")
+		f.message = firstText(inner, "message", "error_msg", "title")
 		f.known = strings.Trim(f.code, "0") != "" || f.message != ""
 		return f
 	}
@@ -199,13 +193,23 @@ func readFault(body []byte) fault {
 		f.code, f.message, f.odd = code, textOf(top["message"]), true
 		return f
 	}
-	for _, name := range []string{"error_msg", "error_description", "error"} {
-		if f.message = textOf(top[name]); f.message != "" {
-			f.odd = true
-			return f
+	if code := textOf(top["errorCode"]); strings.Trim(code, "0") != "" {
+		f.code, f.message, f.odd = code, firstText(top, "errorMsg", "errorMessage", "message"), true
+		return f
+	}
+	f.message = firstText(top, "error_msg", "error_description", "error")
+	f.odd = f.message != ""
+	return f
+}
+
+// firstText is the first of these fields that says anything.
+func firstText(fields map[string]json.RawMessage, names ...string) string {
+	for _, name := range names {
+		if text := textOf(fields[name]); text != "" {
+			return text
 		}
 	}
-	return f
+	return ""
 }
 
 // textOf reads a JSON string or number as text; anything else is "".
