@@ -55,7 +55,7 @@ type answer struct {
 	meta    Meta
 	header  http.Header
 	body    []byte
-	bodyErr error // the body was cut short, too long, or of a length nobody can check
+	bodyErr error // the body was cut short or too long
 	readErr error // of stream
 }
 
@@ -253,9 +253,6 @@ func (c *Client) read(op *call, resp *http.Response, a *answer, start time.Time)
 		r := &cappedReader{r: resp.Body, left: maxAnswer}
 		a.body, a.bodyErr = io.ReadAll(r)
 		a.body = bytes.TrimPrefix(a.body, []byte(utf8BOM)) // no JSON, but writers of it exist
-		if a.bodyErr == nil && len(a.body) == 0 && resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 {
-			a.bodyErr = errors.New("the answer is empty and does not say how long it should be")
-		}
 	}
 	a.meta.Took = max(0, c.config.Now().Sub(start))
 }

@@ -207,7 +207,6 @@ func TestBrokenAnswersAreUnclear(t *testing.T) {
 		"shorter than it says":          {"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}", false},
 		"nothing of what it says":       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", false},
 		"chunks cut short":              {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", false},
-		"empty without a length":        {"HTTP/1.1 200 OK\r\n\r\n", false},
 		"timeout before the answer":     {"", true},
 		"timeout in the middle":         {"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", true},
 		"switching protocols":           {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", true},
@@ -234,6 +233,25 @@ func TestBrokenAnswersAreUnclear(t *testing.T) {
 			}
 			if requests.Load() != 1 {
 				t.Errorf("%d requests, want 1", requests.Load())
+			}
+		})
+	}
+}
+
+// TestAnswersWithoutALengthAreWhole: HTTP lets an answer end where the connection does, which many a small
+// server does; a write is answered with nothing at all.
+func TestAnswersWithoutALengthAreWhole(t *testing.T) {
+	for name, answer := range map[string]string{
+		"empty, HTTP/1.0":    "HTTP/1.0 200 OK\r\n\r\n",
+		"empty, HTTP/1.1":    "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+		"empty object":       "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{}",
+		"no chunk":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"said to be nothing": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, requests := raw(t, func(conn net.Conn, _ *http.Request) { io.WriteString(conn, answer) })
+			if _, err := toggle(t, connect(t, address, nil)); err != nil || requests.Load() != 1 {
+				t.Errorf("%d requests, %v", requests.Load(), err)
 			}
 		})
 	}
