@@ -165,13 +165,17 @@ func (r *Reading) page(ctx context.Context, q hss.ListWtpProtectHostRequest) (ro
 	return rows, total, err
 }
 
-// Server looks one protected server up. ok false: HSS doesn't list it.
+// Server looks one protected server up. ok false: HSS doesn't list it. The error wraps
+// ErrListMoved when HSS lists others in its place, and not all of them.
 func (r *Reading) Server(ctx context.Context, hostID string) (s wtp.Server, ok bool, err error) {
-	rows, _, err := r.page(ctx, hss.ListWtpProtectHostRequest{HostID: hostID, Limit: hss.MinLimit})
+	rows, total, err := r.page(ctx, hss.ListWtpProtectHostRequest{HostID: hostID, Limit: hss.MinLimit})
 	for _, row := range rows {
 		if row.HostID == hostID {
 			return row, true, err
 		}
+	}
+	if err == nil && total > len(rows) {
+		err = fmt.Errorf("%w: %d servers have one host ID", ErrListMoved, total)
 	}
 	return wtp.Server{}, false, err
 }
@@ -220,7 +224,7 @@ func (r *Reading) pass(ctx context.Context, first []wtp.Server, total int) (all 
 			}
 			all[s.HostID] = s
 		}
-		if offset+len(rows) > total {
+		if len(rows) > 0 && offset+len(rows) > total { // no row there: the list has shrunk
 			return nil, 0, false, fmt.Errorf("%w: row %d of %d", ErrListMoved, offset+len(rows), total)
 		}
 		// By what came rather than by what was asked for: an HSS that silently
@@ -374,38 +378,61 @@ func (r *Reading) these(ctx context.Context, hostIDs []string) ([]wtp.Server, er
 	return r.Servers(ctx, nil, 0)
 }
 
-// Backups reads all backup servers.
+// Backups reads all backup servers. A list that moved on the way is read once more and
+// both readings are put together, as with Servers.
 func (r *Reading) Backups(ctx context.Context) ([]wtp.BackupServer, error) {
-	var all []wtp.BackupServer
-	for try := 1; ; try++ {
-		seen, total := map[string]bool{}, 0
-		all = all[:0]
-		for offset, read := 0, 0; offset == 0 || offset < total && read > 0; offset += read {
-			err := r.call(ctx, hss.OpListBackupHostsInfo, http.MethodGet, "/wtp/backup-hosts", 0, func(ctx context.Context) (hss.Meta, error) {
-				answer, err := r.client.ListBackupHostsInfo(ctx, hss.ListBackupHostsInfoRequest{Limit: smallPage, Offset: offset})
-				if err == nil {
-					total, read = answer.TotalNum, len(answer.Hosts)
-				}
-				for _, b := range answer.Hosts {
-					if !seen[b.HostID] {
-						seen[b.HostID] = true
-						all = append(all, backupOf(b))
-					}
-				}
-				return answer.Meta, err
-			})
-			if err != nil {
-				return nil, err
-			}
-			if read == 0 {
-				break
+	all, _, moved, err := r.backups(ctx)
+	if err != nil || !moved {
+		return all, err
+	}
+	again, least, moved, err := r.backups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if moved {
+		for _, b := range all {
+			if !slices.ContainsFunc(again, func(have wtp.BackupServer) bool { return have.HostID == b.HostID }) {
+				again = append(again, b)
 			}
 		}
-		if len(all) >= total {
-			return all, nil
+	}
+	if len(again) < least {
+		return nil, fmt.Errorf("%w: %d backup servers came where HSS counts %d", ErrListMoved, len(again), least)
+	}
+	return again, nil
+}
+
+// backups reads the list once; least and moved are those of pass.
+func (r *Reading) backups(ctx context.Context) (all []wtp.BackupServer, least int, moved bool, err error) {
+	seen := map[string]bool{}
+	for offset, was := 0, 0; ; {
+		var answer hss.ListBackupHostsInfoResponse
+		err := r.call(ctx, hss.OpListBackupHostsInfo, http.MethodGet, "/wtp/backup-hosts", 0, func(ctx context.Context) (hss.Meta, error) {
+			var err error
+			answer, err = r.client.ListBackupHostsInfo(ctx, hss.ListBackupHostsInfoRequest{Limit: smallPage, Offset: offset})
+			return answer.Meta, err
+		})
+		if err != nil {
+			return nil, 0, false, err
 		}
-		if try == 2 {
-			return nil, fmt.Errorf("%w: %d backup servers came where HSS counts %d", ErrListMoved, len(all), total)
+		total, rows := answer.TotalNum, len(answer.Hosts)
+		if rows > 0 && offset+rows > total {
+			return nil, 0, false, fmt.Errorf("%w: row %d of %d", ErrListMoved, offset+rows, total)
+		}
+		for _, b := range answer.Hosts {
+			if seen[b.HostID] {
+				moved = true
+				continue
+			}
+			seen[b.HostID] = true
+			all = append(all, backupOf(b))
+		}
+		if offset == 0 {
+			was, least = total, total
+		}
+		moved, least = moved || total != was, min(least, total)
+		if offset, was = offset+rows, total; offset >= total || rows == 0 {
+			return all, least, moved || len(all) < least, nil
 		}
 	}
 }
