@@ -133,3 +133,16 @@ func TestFilterThatIsNotHeeded(t *testing.T) {
 		t.Errorf("the only one is another: %v, %v", ok, err)
 	}
 }
+
+// TestExportedStateIsNotTheOneBefore: an empty cell must not pass for the state that
+// a reading before has shown.
+func TestExportedStateIsNotTheOneBefore(t *testing.T) {
+	was := wtp.Server{HostID: "h", Name: "web-01", AgentStatus: "online", ProtectStatus: "opened", Dynamic: wtp.Opened, OS: "linux"}
+	now := Overlay(was, wtp.Server{HostID: "h"})
+	if now.Dynamic != "" || now.AgentStatus != "" || now.ProtectStatus != "" || now.Name != "web-01" || now.OS != "linux" {
+		t.Errorf("%+v", now)
+	}
+	if bucket, why := wtp.Classify(now, wtp.Enable, false); bucket == wtp.AlreadySo {
+		t.Errorf("%s, %s", bucket, why)
+	}
+}

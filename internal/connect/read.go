@@ -437,17 +437,18 @@ func (r *Reading) backups(ctx context.Context) (all []wtp.BackupServer, least in
 	}
 }
 
-// Overlay puts what an exported row says over what an earlier list row said.
+// Overlay puts what an exported row says over what an earlier list row said. Where it
+// names no state, there is none: the one before may be over.
 func Overlay(known, exported wtp.Server) wtp.Server {
 	for _, f := range []struct {
 		to   *string
 		from string
-	}{{&known.Name, exported.Name}, {&known.PublicIP, exported.PublicIP}, {&known.PrivateIP, exported.PrivateIP},
-		{&known.AgentStatus, exported.AgentStatus}, {&known.ProtectStatus, exported.ProtectStatus}, {&known.Dynamic, exported.Dynamic}} {
+	}{{&known.Name, exported.Name}, {&known.PublicIP, exported.PublicIP}, {&known.PrivateIP, exported.PrivateIP}} {
 		if f.from != "" {
 			*f.to = f.from
 		}
 	}
+	known.AgentStatus, known.ProtectStatus, known.Dynamic = exported.AgentStatus, exported.ProtectStatus, exported.Dynamic
 	if known.ProtectStatus != "protection_interruption" {
 		known.InterruptReason = ""
 	}
