@@ -127,6 +127,7 @@ func (c *Connector) step(ctx context.Context, cred wtp.Credential, name string, 
 		step.Millis = meta.Took.Milliseconds()
 		return step, up
 	}
+	c.accepted(cred.ID)
 	return wtp.TestStep{Name: name, State: "ok", RequestID: meta.RequestID, Millis: meta.Took.Milliseconds()}, nil
 }
 

@@ -55,9 +55,10 @@ type Connector struct {
 	// returns the context's error when that ends first.
 	Wait func(ctx context.Context, d time.Duration) error
 
-	mu     sync.Mutex
-	tokens map[tokenKey]*hss.TokenCache
-	small  map[int64]bool // projects whose HSS takes pages of 100 only
+	mu       sync.Mutex
+	tokens   map[tokenKey]*hss.TokenCache
+	small    map[int64]bool // projects whose HSS takes pages of 100 only
+	refusals map[signIn]refusal
 }
 
 // tokenKey tells a credential's secrets apart: a replaced secret must not go on
@@ -316,6 +317,7 @@ func (c *Connector) Prepaid(ctx context.Context, operation string, taken db.Take
 // 429, a locked key) and gives the failure in our words; nil for no error.
 func (c *Connector) Heard(ctx context.Context, credentialID int64, err error) *wtp.Upstream {
 	if err == nil {
+		c.accepted(credentialID)
 		return nil
 	}
 	up := Upstream(err)

@@ -49,11 +49,12 @@ type Reading struct {
 	connector *Connector
 	client    *hss.Client
 	waiter    waiter
+	signIn    signIn
 }
 
 // Reading opens the project's credential for reading, with all the time that ctx
 // lets it have. asked says that a person asked for it: then it goes before what
-// nobody asked for.
+// nobody asked for, and is tried even if the sign-in was refused before.
 func (c *Connector) Reading(ctx context.Context, p wtp.Project, asked bool) (*Reading, error) {
 	w := upkeep()
 	if asked {
@@ -67,7 +68,13 @@ func (c *Connector) reading(ctx context.Context, p wtp.Project, w waiter) (*Read
 	if err != nil {
 		return nil, err
 	}
-	return &Reading{Project: p, CredentialID: cred.ID, connector: c, client: client, waiter: w}, nil
+	as := signInOf(cred, p)
+	if w.turn.Priority == db.ForUpkeep {
+		if why := c.refused(as); why != nil {
+			return nil, why
+		}
+	}
+	return &Reading{Project: p, CredentialID: cred.ID, connector: c, client: client, waiter: w, signIn: as}, nil
 }
 
 const readTries = 3
@@ -88,6 +95,7 @@ func (r *Reading) call(ctx context.Context, operation, method, path string, host
 	path = "/v5/" + r.Project.HSSProjectID + path
 	for try := 1; ; try++ {
 		err := around(ctx, operation, method, path, hosts, call)
+		r.connector.signedIn(r.signIn, err)
 		if err == nil {
 			return nil
 		}

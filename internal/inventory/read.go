@@ -27,7 +27,8 @@ type picture struct {
 // all reads the whole of a project: every server and every backup server. rows is
 // what the list showed of servers since the reading before.
 func (r *Reader) all(ctx context.Context, p wtp.Project, rows []wtp.Server) (picture, error) {
-	reading, err := r.Connect.Reading(ctx, p, p.ReadWantedAt != 0)
+	// Whoever asked was answered by a reading that failed since; the next is ours.
+	reading, err := r.Connect.Reading(ctx, p, p.ReadWantedAt > p.ReadFailedAt)
 	if err != nil {
 		return picture{}, err
 	}

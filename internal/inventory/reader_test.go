@@ -373,6 +373,33 @@ func TestRunReadsWhatIsDue(t *testing.T) {
 	})
 }
 
+// TestRefusedKeyIsTriedOnce: a reading that failed is tried again each minute, but not
+// with a key that HSS refused, since six failures in a row lock it.
+func TestRefusedKeyIsTriedOnce(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), plain(20)).fast()
+		g.read()
+		g.sim.RevokeKey(g.sim.Access().AK)
+		why := g.read().ReadError
+		if n := g.counts(); why == "" || n[hsstest.OpListWtpProtectHost] != 2 {
+			t.Fatalf("%q, calls: %v", why, n)
+		}
+		for range 30 {
+			clock.Advance(61 * time.Second)
+			p, ok, err := g.store.ClaimRead(t.Context(), "test", DefaultEvery)
+			g.must(err)
+			if ok {
+				g.reader.read(t.Context(), p, "test")
+			}
+		}
+		p, err := g.store.ProjectByID(t.Context(), g.project.ID)
+		g.must(err)
+		if n := g.counts(); len(n) != 0 || p.ReadError != why {
+			t.Errorf("calls: %v, %q in place of %q", n, p.ReadError, why)
+		}
+	})
+}
+
 // TestSavingIsNotCutShort: a renewal that waited for the commit of a reading finds no
 // claim, because the commit gave it back. That must not cancel the commit, whose answer
 // may still be on its way; before it, a lost claim ends the reading.
