@@ -100,11 +100,11 @@ func (r *Reader) listPage(ctx context.Context, project int64) bool {
 	if !over {
 		return true
 	}
-	if err := r.Store.NoteListed(ctx, project, wtp.At(began)); err != nil {
+	if err := r.Store.NoteListed(ctx, project, wtp.At(began)); err != nil && ctx.Err() == nil {
 		r.logger().Error("that the list was read could not be noted", "project", project, "err", err)
 	}
 	if waiting { // servers stand as unlisted until a reading takes in what was found
-		if err := r.Store.WantRead(ctx, project); err != nil {
+		if err := r.Store.WantRead(ctx, project); err != nil && ctx.Err() == nil {
 			r.logger().Error("a reading could not be asked for", "project", project, "err", err)
 		}
 		r.Poke()

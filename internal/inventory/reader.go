@@ -169,7 +169,7 @@ func (r *Reader) read(ctx context.Context, p wtp.Project, owner string) (exporte
 		}
 		log.Info("project read", "servers", result.Servers, "backup_servers", result.Backups, "new", result.New, "changed", result.Changed,
 			"gone", result.Gone, "confirmed", result.Confirmed, "changed_outside", result.Outside, "unlisted", result.Unlisted, "took_ms", r.now().Sub(began).Milliseconds())
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			log.Error("that the list was read could not be noted", "err", err)
 		}
 		return !read.whole
