@@ -71,3 +71,29 @@ func configText(b wtp.BackupServer) string {
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
 }
+
+// BackupUser is a server that uses a backup server.
+type BackupUser struct {
+	wtp.Server
+	Stays wtp.Why // why it can't be moved to any other now, "" if it can
+}
+
+// BackupUsers reads the servers that use a backup server, by name.
+func (s *Store) BackupUsers(ctx context.Context, projectID int64, hostID string) ([]BackupUser, error) {
+	rows, err := many[struct {
+		Server wtp.Server `gorm:"embedded"`
+		Held   int64
+	}](s.reader(ctx), "SELECT s.*, "+heldSQL+" AS held FROM servers s WHERE s.project_id = ? AND s.backup_host_id = ? ORDER BY s.name_key, s.host_id", projectID, clean(hostID, maxName))
+	if err != nil {
+		return nil, fmt.Errorf("servers of a backup server: %w", err)
+	}
+	users := make([]BackupUser, len(rows))
+	for i, r := range rows {
+		users[i] = BackupUser{Server: r.Server, Stays: r.Server.Stays(r.Held == 1)}
+	}
+	return users, nil
+}
+
+// heldSQL says of a server (as s) whether an open change sets its remote backup.
+const heldSQL = `CASE WHEN EXISTS (SELECT 1 FROM targets o WHERE o.project_id = s.project_id AND o.kind = 'remote_backup' AND o.host_id = s.host_id
+	AND o.outcome IN ('waiting', 'sending', 'unclear')) THEN 1 ELSE 0 END`

@@ -202,12 +202,11 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 		Server       wtp.Server `gorm:"embedded"`
 	}](tx, "WITH picked AS ("+p.with+`)
 		SELECT p.host_id AS host, p.wanted, CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END AS gone,
-			CASE WHEN EXISTS (SELECT 1 FROM targets o WHERE o.project_id = ? AND o.kind = 'remote_backup' AND o.host_id = p.host_id
-				AND o.outcome IN ('waiting', 'sending', 'unclear')) THEN 1 ELSE 0 END AS held,
+			`+heldSQL+` AS held,
 			s.host_id, COALESCE(s.name, '') AS name, COALESCE(s.private_ip, '') AS private_ip, COALESCE(s.group_name, '') AS group_name,
 			s.os, s.agent_status, s.protect_status, s.asset_value, s.backup_host_id
 		FROM picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id ORDER BY 3, s.name_key, p.host_id`,
-		append(slices.Clone(p.args), c.ProjectID, c.ProjectID)...)
+		append(slices.Clone(p.args), c.ProjectID)...)
 	if err != nil {
 		return nil, to, fmt.Errorf("servers of a plan: %w", err)
 	}
@@ -215,7 +214,7 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 	if err != nil {
 		return nil, to, err
 	}
-	targets, wanted := make([]wtp.Target, 0, len(rows)+1), map[string]bool{}
+	targets, wanted, stay := make([]wtp.Target, 0, len(rows)+1), map[string]bool{}, false
 	for _, r := range rows {
 		t := wtp.Target{Kind: wtp.RemoteBackup, HostID: r.Host, Name: r.Server.Name, PrivateIP: r.Server.PrivateIP, GroupName: r.Server.GroupName, Wanted: r.Wanted}
 		if r.Gone == 1 {
@@ -229,7 +228,7 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 				}
 			}
 		}
-		wanted[t.Wanted] = true
+		wanted[t.Wanted], stay = true, stay || t.Bucket == wtp.Cannot
 		targets = append(targets, t)
 	}
 	for _, b := range list {
@@ -238,8 +237,12 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 		}
 	}
 	if p.remove != nil {
-		targets = append(targets, wtp.Target{Kind: wtp.BackupHost, HostID: p.remove.HostID, Name: p.remove.Name, PrivateIP: p.remove.IP,
-			Before: ConfigJSON(p.remove.Config()), Wanted: wtp.BackupRemoved, Bucket: wtp.WillChange})
+		t := wtp.Target{Kind: wtp.BackupHost, HostID: p.remove.HostID, Name: p.remove.Name, PrivateIP: p.remove.IP,
+			Before: ConfigJSON(p.remove.Config()), Wanted: wtp.BackupRemoved, Bucket: wtp.WillChange}
+		if stay {
+			t.Bucket, t.Why = wtp.Cannot, wtp.WhyStillUsed
+		}
+		targets = append(targets, t)
 	}
 	return targets, to, nil
 }

@@ -187,9 +187,16 @@ func TestBackupServerIsRemovedAfterItsServersMoved(t *testing.T) {
 		offline[1].AgentStatus = "offline"
 		r.read(r.p, offline, both...)
 		c := must(r.s.PlanBackupRemoval(r.ctx, r.mei, r.p.ID, "b-1", "b-2", time.Hour))(r)
+		r.equal([]any{c.TargetCount, c.ToSend, r.target(c, "b-1").Bucket, r.target(c, "b-1").Why}, []any{3, 1, wtp.Cannot, wtp.WhyStillUsed})
 		_, err = r.s.ConfirmRemote(r.ctx, r.mei, r.p.ID, c.UID, db.Confirmation{Reason: "x"})
 		r.is(err, wtp.ErrConflict)
 		r.equal(r.state(c), wtp.Planned)
+		who := must(r.s.BackupUsers(r.ctx, r.p.ID, "b-1"))(r)
+		r.equal([]any{len(who), who[0].HostID, who[0].Stays, who[1].HostID, who[1].Stays}, []any{2, "h-00001", wtp.Why(""), "h-00002", wtp.WhyAgentOffline})
+		// The other one can be moved meanwhile, and is in the way of nothing then.
+		r.confirmRemote(must(r.s.PlanRemoteBackup(r.ctx, r.mei, r.p.ID, "b-2", db.PlanSource{Filter: &wtp.ServerFilter{Backup: []string{"b-1"}}}, time.Hour))(r))
+		r.equal(must(r.s.BackupUsers(r.ctx, r.p.ID, "b-1"))(r)[0].Stays, wtp.WhyOpenChange)
+		r.is(r.s.StopChange(r.ctx, r.mei, r.p.ID, 1), nil)
 
 		// One more comes to use it before the plan is confirmed.
 		r.read(r.p, users(4, map[int]string{1: "b-1"}), both...)

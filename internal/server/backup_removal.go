@@ -1,10 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"wtp-console/internal/db"
@@ -22,7 +25,11 @@ func (s *Server) showRemoval(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.show(http.StatusOK, views.BackupRemovalPage(v))
+	status := http.StatusOK
+	if len(v.Faults) > 0 {
+		status = http.StatusUnprocessableEntity
+	}
+	return r.show(status, views.BackupRemovalPage(v))
 }
 
 func (s *Server) removalView(r *request) (views.RemovalView, error) {
@@ -36,18 +43,110 @@ func (s *Server) removalView(r *request) (views.RemovalView, error) {
 		return views.RemovalView{}, err
 	}
 	v := views.RemovalView{Page: p, Server: b}
-	uses, err := s.Store.BackupUse(r.ctx(), r.project.ID)
-	if err != nil {
-		return v, err
-	}
-	v.Uses = uses[b.HostID]
 	if v.Choices, err = s.remoteChoices(r); err != nil {
 		return v, err
 	}
-	page, err := s.Store.Servers(r.ctx(), db.ServerQuery{ProjectIDs: []int64{r.project.ID}, Filter: wtp.ServerFilter{Backup: []string{b.HostID}},
-		After: r.Query("after"), Before: r.Query("before"), Limit: listRows})
-	v.Users, v.Prev, v.Next = page.Servers, page.Prev, page.Next
-	return v, err
+	users, err := s.Store.BackupUsers(r.ctx(), r.project.ID, b.HostID)
+	if err != nil {
+		return v, err
+	}
+	v.Uses, v.Stay = int64(len(users)), stays(users)
+	if v.Place, v.Faults = removalPlace(r.Request.URL.Query()); len(v.Faults) > 0 {
+		return v, nil
+	}
+	at := v.Place
+	users = slices.DeleteFunc(users, func(u db.BackupUser) bool { return !asked(u, at) })
+	v.Shown = int64(len(users))
+	users = users[min(at.After, v.Shown):]
+	if len(users) > listRows {
+		users, v.Next = users[:listRows], at.After+listRows
+	}
+	for _, u := range users {
+		v.Users = append(v.Users, views.RemovalUser{Server: u.Server, Stays: u.Stays})
+	}
+	return v, nil
+}
+
+// stays is how many of these servers can't be moved, for each reason, most first.
+func stays(users []db.BackupUser) []views.PlanCount {
+	n := map[wtp.Why]int64{}
+	for _, u := range users {
+		if u.Stays != "" {
+			n[u.Stays]++
+		}
+	}
+	var counts []views.PlanCount
+	for why, k := range n {
+		counts = append(counts, views.PlanCount{Bucket: wtp.Cannot, Why: why, N: k})
+	}
+	slices.SortFunc(counts, func(a, b views.PlanCount) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Why, b.Why)) })
+	return counts
+}
+
+// removalPlace reads which of the servers that use a backup server are asked for.
+func removalPlace(q url.Values) (views.RemovalPlace, wtp.Invalid) {
+	var bad wtp.Invalid
+	at := views.RemovalPlace{Part: q.Get("show"), Why: wtp.Why(q.Get("why")), Query: strings.TrimSpace(q.Get("q"))}
+	if !slices.Contains([]string{"", views.RemovalCan, views.RemovalCannot}, at.Part) {
+		bad.Add("show", "%q is not a part of this list.", at.Part)
+		at.Part = ""
+	}
+	if at.Why != "" && at.Why.Reason().ID == "" {
+		bad.Add("why", "%q is not a reason the console knows.", string(at.Why))
+		at.Why = ""
+	}
+	if len(at.Query) > 256 {
+		bad.Add("q", "Search for at most 256 characters.")
+		at.Query = ""
+	}
+	var err error
+	var place wtp.Invalid
+	if at.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &place) {
+		bad = append(bad, place...)
+	}
+	return at, bad
+}
+
+// asked says whether a server is one of those that are asked for.
+func asked(u db.BackupUser, at views.RemovalPlace) bool {
+	switch {
+	case at.Part == views.RemovalCan && u.Stays != "", at.Part == views.RemovalCannot && u.Stays == "", at.Why != "" && u.Stays != at.Why:
+		return false
+	}
+	words := strings.ToLower(at.Query)
+	return words == "" || slices.ContainsFunc([]string{u.Name, u.HostID, u.PrivateIP, u.PublicIP}, func(text string) bool {
+		return strings.Contains(strings.ToLower(text), words)
+	})
+}
+
+// exportBackupUsers writes the servers that use a backup server as a table: those that
+// the page of its removal lists.
+func (s *Server) exportBackupUsers(r *request) error {
+	b, err := s.Store.BackupServer(r.ctx(), r.project.ID, r.Param("host_id"))
+	if err != nil {
+		return err
+	}
+	at, bad := removalPlace(r.Request.URL.Query())
+	if len(bad) > 0 {
+		return bad
+	}
+	users, err := s.Store.BackupUsers(r.ctx(), r.project.ID, b.HostID)
+	if err != nil {
+		return err
+	}
+	table, err := r.csv("servers.csv", "host_id", "name", "private_ip", "group", "agent", "wtp", "stays", "reason")
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if !asked(u, at) {
+			continue
+		}
+		if err := table.row(u.HostID, u.Name, u.PrivateIP, u.GroupName, u.AgentStatus, u.ProtectStatus, string(u.Stays), r.reason(u.Stays)); err != nil {
+			return err
+		}
+	}
+	return table.flush()
 }
 
 // planRemoval plans to remove a backup server, after its servers were moved to where

@@ -172,6 +172,15 @@ func (s *Server) remotePreview(r *request, plan wtp.Change, q url.Values) (views
 	if v.Removes, err = removes(plan); err != nil {
 		return v, err
 	}
+	if len(v.Stay()) > 0 && len(v.Faults) == 0 && q.Get("bucket") == "" { // first of all those that are in the way
+		first := url.Values{"bucket": {string(wtp.Cannot)}}
+		if q.Has("q") {
+			first["q"] = q["q"]
+		}
+		if err := s.fillPreviewList(r, &v.PreviewView, first); err != nil {
+			return v, err
+		}
+	}
 	if v.Removes != nil {
 		v.Page.Section = "backup-servers"
 		v.Page.Crumbs = []views.Crumb{{Text: r.printer().T("Backup servers"), Href: backupsPath(r)}, {Text: r.printer().T("Preview")}}

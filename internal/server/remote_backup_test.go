@@ -94,7 +94,7 @@ func TestTurningRemoteBackupOffAsksForTheCount(t *testing.T) {
 }
 
 func TestBackupServerIsRemovedByItsName(t *testing.T) {
-	c, p, b := backedUp(t)
+	_, _, b := backedUp(t)
 	require.Equal(t, 3, b.get("/p/shop/backup-servers").is(200).page().Find("a[href$='/remove']").Length())
 	page := b.get("/p/shop/backup-servers/b-1/remove").is(200).page()
 	require.Contains(t, said(page.Find(".head .sub")), "2 servers use it and have to be moved first.")
@@ -114,16 +114,65 @@ func TestBackupServerIsRemovedByItsName(t *testing.T) {
 	require.Contains(t, said(running.Find("#servers table")), "The backup server itself, last")
 	require.Contains(t, b.get(change+"/servers.csv").is(200).text, "removed")
 
-	// One that nobody uses: only the removal; one that can't be moved: no button.
+	// One that nobody uses: only the removal.
 	alone := b.get(b.post("/p/shop/backup-servers/b-3/remove").is(303).Header.Get("Location")).is(200).page()
 	require.Equal(t, "Remove backup server bkp-03", said(alone.Find("h1")))
-	offline := fleet(6)
-	offline[4].AgentStatus = "offline"
-	c.backed(p, offline, "", "", "", "", "b-2")
-	stuck := b.get(b.post("/p/shop/backup-servers/b-2/remove", "to", "b-1").is(303).Header.Get("Location")).is(200).page()
-	require.Zero(t, stuck.Find("form[action$='/confirm']").Length())
-	require.Contains(t, said(stuck.Find("main .notice-bad")), "1 server that uses it cannot be moved now")
 	b.get("/p/shop/backup-servers/b-9/remove").is(404)
+}
+
+func TestBackupServerStaysWhileAServerCannotBeMoved(t *testing.T) {
+	c, p, b := backedUp(t)
+	plan := b.post("/p/shop/backup-servers/b-1/remove", "to", "b-2").is(303).Header.Get("Location")
+	stuck := fleet(6)
+	stuck[1].AgentStatus, stuck[2].ProtectStatus = "offline", "protection_pause"
+	c.backed(p, stuck, "b-1", "b-1", "b-1", "b-1")
+
+	// The page of the removal says which, why, and what to do, and moves the others only.
+	page := b.get("/p/shop/backup-servers/b-1/remove").is(200).page()
+	require.Equal(t, "Backup server bkp-01 cannot be removed yet", said(page.Find("h1")))
+	require.Contains(t, said(page.Find(".head .sub")), "2 of the 4 servers that use it cannot be moved now.")
+	ways := texts(page.Find("section[aria-labelledby=h-stay] tbody tr"))
+	require.Contains(t, ways[0], "The agent is offline and cannot apply it. Bring its agent online again.")
+	require.Contains(t, ways[1], "Resume its WTP in the HSS console.")
+	require.Equal(t, []string{"All 4", "Cannot be moved now 2", "Can be moved 2"}, texts(page.Find("nav.tabs a")))
+	require.Contains(t, said(page.Find("#h-to")), "Where do the other 2 servers go meanwhile?")
+	remove := "/p/shop/backup-servers/b-1/remove"
+	rows := func(query string) []string {
+		return texts(b.get(remove + query).is(200).page().Find("#users tbody th a"))
+	}
+	require.Equal(t, []string{"web-00002", "web-00003"}, rows("?show=cannot"))
+	require.Equal(t, []string{"web-00001", "web-00004"}, rows("?show=can"))
+	require.Equal(t, []string{"web-00003"}, rows("?why=wtp_paused"))
+	require.Equal(t, []string{"web-00004"}, rows("?q=00004"))
+	require.Empty(t, rows("?after=99"))
+	for _, q := range []string{"?show=x", "?why=x", "?after=x", "?q=" + strings.Repeat("x", 257)} {
+		require.Equal(t, 1, b.get(remove+q).is(422).page().Find("#users [role=alert]").Length(), q)
+	}
+	csv := b.get("/p/shop/backup-servers/b-1/servers.csv?show=cannot").is(200).text
+	require.Contains(t, csv, "host-00002,web-00002")
+	require.Contains(t, csv, "agent_offline,The agent is offline")
+	require.NotContains(t, csv, "host-00001")
+	form := page.Find("form#remove")
+	others := b.post(form.AttrOr("action", ""), "backup", form.Find("input[name=backup]").AttrOr("value", ""), "to", "b-2").is(303).Header.Get("Location")
+	require.Equal(t, "Use bkp-02 for remote backup on 2 servers", said(b.get(others).is(200).page().Find("h1")))
+	require.Equal(t, 1, b.get(others).is(200).page().Find(".head a[href='/p/shop/remote-backup?backup=b-1']").Length())
+
+	// A plan from before says so too, and offers what can be done.
+	fresh := b.post(plan+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(409).page()
+	require.Equal(t, "Backup server bkp-01 cannot be removed yet", said(fresh.Find("h1")))
+	require.Zero(t, fresh.Find("form[action$='/confirm']").Length())
+	require.Contains(t, said(fresh.Find("main .stick .notice-bad")), "2 servers that use it cannot be moved now")
+	whole := b.get(b.post(remove, "to", "b-2").is(303).Header.Get("Location")).is(200).page()
+	require.Contains(t, said(whole.Find("section[aria-labelledby=h-what]")), "Bring its agent online again.")
+	require.Contains(t, texts(whole.Find("#servers tbody th")), "bkp-01 The backup server itself, last", "first of all what cannot be done")
+	require.Equal(t, "Move the other 2 servers…", said(whole.Find(".stick form[action$='/remote-backup/previews'] button")))
+
+	// Nothing can be moved: no button that could only be refused.
+	stuck[0].AgentStatus, stuck[3].AgentStatus = "not_installed", "offline"
+	c.backed(p, stuck)
+	page = b.get(remove).is(200).page()
+	require.Zero(t, page.Find("form#remove").Length())
+	b.get("/p/shop/backup-servers/b-9/servers.csv").is(404)
 }
 
 func TestRemovedBackupServerIsAddedAgain(t *testing.T) {

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"net/url"
 	"strconv"
 
 	"github.com/a-h/templ"
@@ -64,38 +65,6 @@ func (p Page) choiceNote(c RemoteChoice, skip string) string {
 	return p.T("It does not run yet. HSS takes only one that runs.")
 }
 
-// RemovalView is a backup server before it is removed, with who uses it.
-type RemovalView struct {
-	Page
-	Server     wtp.BackupServer
-	Uses       int64
-	Users      []wtp.Server
-	Prev, Next string // cursors of the pages beside this one
-	Choices    []RemoteChoice
-	Chosen     string
-	Faults     []wtp.FieldError
-}
-
-func (v RemovalView) url() string { return v.URL("backup-servers", v.Server.HostID, "remove") }
-
-func (v RemovalView) subtitle() string {
-	if v.Uses == 0 {
-		return v.T("No server uses it. Nothing changes before you have seen the preview.")
-	}
-	return v.N(v.Uses, "%d server uses it and has to be moved first. Nothing changes before you have seen the preview.", "%d servers use it and have to be moved first. Nothing changes before you have seen the preview.")
-}
-
-func (v RemovalView) pager() PagerView {
-	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Users)), v.Uses)}
-	if v.Prev != "" {
-		pv.First, pv.Prev = v.url(), v.url()+"?before="+v.Prev
-	}
-	if v.Next != "" {
-		pv.Next = v.url() + "?after=" + v.Next
-	}
-	return pv
-}
-
 // RemotePreviewView is a plan of remote backup, or of the removal of a backup server.
 type RemotePreviewView struct {
 	PreviewView
@@ -106,18 +75,31 @@ type RemotePreviewView struct {
 
 // servers is how many servers are sent, without the backup server that is removed.
 func (v RemotePreviewView) servers() int64 {
-	if v.Removes != nil {
+	if v.Removes != nil && !v.stays() {
 		return max(v.Plan.ToSend-1, 0)
 	}
 	return v.Plan.ToSend
 }
 
-// stays is how many servers keep the backup server from being removed.
-func (v RemotePreviewView) stays() int64 {
-	if v.Removes == nil {
-		return 0
+// Stay is how many servers keep the backup server from being removed, for each reason.
+func (v RemotePreviewView) Stay() []PlanCount {
+	var s []PlanCount
+	for _, c := range v.skips() {
+		if v.Removes != nil && c.Bucket == wtp.Cannot && c.Why != wtp.WhyStillUsed {
+			s = append(s, c)
+		}
 	}
-	return v.count(wtp.Cannot)
+	return s
+}
+
+func (v RemotePreviewView) stays() bool { return len(v.Stay()) > 0 }
+
+func (v RemotePreviewView) stayCount() int64 {
+	var n int64
+	for _, c := range v.Stay() {
+		n += c.N
+	}
+	return n
 }
 
 func (v RemotePreviewView) off() bool { return v.To.Choice == wtp.RemoteOff }
@@ -135,6 +117,8 @@ func (v RemotePreviewView) effects() []effect {
 	var s []effect
 	n := v.servers()
 	switch {
+	case v.stays():
+		return nil // nothing of it can be sent
 	case n > 0 && v.off():
 		s = append(s,
 			effect{"server-off", "t-bad", v.N(n, "The protected files of this server are no longer copied to another server. If its local copy is lost too, HSS cannot restore them.", "The protected files of these %d servers are no longer copied to another server. If a local copy is lost too, HSS cannot restore them.")},
@@ -161,6 +145,9 @@ func (v RemotePreviewView) effects() []effect {
 }
 
 func (v RemotePreviewView) willText() string {
+	if v.stays() {
+		return v.T("Nothing of this can be sent now")
+	}
 	if n := v.servers(); n > 0 || v.Removes == nil {
 		return v.N(n, "%d server will be sent to HSS", "%d servers will be sent to HSS")
 	}
@@ -242,6 +229,10 @@ func (v RemotePreviewView) back() string {
 	case v.Of != nil:
 		return v.backURL()
 	}
+	q, _ := url.ParseQuery(v.Plan.Selection)
+	if of := q["backup"]; len(q) == 1 && len(of) == 1 {
+		return v.URL("remote-backup") + "?" + url.Values{"backup": of}.Encode()
+	}
 	return v.URL("remote-backup")
 }
 
@@ -262,6 +253,8 @@ func (p Page) remoteWhy(w wtp.Why) (status, bool) {
 		return status{"quiet", "minus", p.T("Not Linux")}, true
 	case wtp.WhyNoCopies:
 		return status{"warn", "server-off", p.T("No copies any more")}, true
+	case wtp.WhyStillUsed:
+		return status{"quiet", "database", p.T("Still in use")}, true
 	}
 	return status{}, false
 }
@@ -295,6 +288,8 @@ func (p Page) remoteTitle(c wtp.Change, past bool) string {
 		switch {
 		case past:
 			return p.T("Removed backup server %s", name)
+		case c.TargetCount > c.ToSend: // a plan whose servers can't all be moved
+			return p.T("Backup server %s cannot be removed yet", name)
 		case n > 1:
 			return p.N(n-1, "Remove backup server %s after moving %d server", "Remove backup server %s after moving %d servers", name, n-1)
 		}

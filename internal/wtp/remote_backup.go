@@ -103,6 +103,16 @@ func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket
 	return WillChange, ""
 }
 
+// Stays says why a server can't be pointed at any other backup server now, nor at none;
+// "": it can. inOpenChange is that of ClassifyRemote.
+func (s Server) Stays(inOpenChange bool) Why {
+	const another = "another one"
+	if b, why := ClassifyRemote(s, another, true, inOpenChange); b == Cannot {
+		return why
+	}
+	return ""
+}
+
 // unfit is what keeps the agent or WTP of a server from applying anything.
 func unfit(s Server) Why {
 	switch s.AgentStatus {
@@ -136,6 +146,7 @@ const (
 	WhyBackupWindows Why = "backup_windows"
 	WhyBackupLinux   Why = "backup_not_linux"
 	WhyNoCopies      Why = "no_copies"
+	WhyStillUsed     Why = "still_used" // of a backup server that is to be removed
 )
 
 // remoteReason is Reason for the words of remote backup.
@@ -153,6 +164,8 @@ func (w Why) remoteReason() Text {
 		return Say("HSS offers remote backup on Linux only.")
 	case WhyNoCopies:
 		return Say("Nothing of it is copied to another server any more.")
+	case WhyStillUsed:
+		return Say("Servers that cannot be moved now use it.")
 	}
 	return Text{}
 }
