@@ -191,7 +191,7 @@ func (r *Runner) carry(ctx context.Context, change wtp.Change, owner string) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errFenced) || errors.Is(context.Cause(ctx), errFenced):
-		log.Warn("change lost to another process; nothing more is recorded here")
+		r.lost(ctx, change, log)
 		return
 	case ctx.Err() == nil:
 		// Given back, so that it is tried again; a moment later, lest a broken
@@ -202,6 +202,19 @@ func (r *Runner) carry(ctx context.Context, change wtp.Change, owner string) {
 	if err := r.Store.ReleaseChange(context.WithoutCancel(ctx), change.ID, owner); err != nil && !errors.Is(err, wtp.ErrConflict) && !errors.Is(err, wtp.ErrNotFound) {
 		log.Error("the change's lease could not be given back", "err", err)
 	}
+}
+
+// lost says that the lease of a change is gone. A heartbeat may find that of one that
+// has just ended here: then nobody took it, and what follows its end still happens.
+func (r *Runner) lost(ctx context.Context, change wtp.Change, log *slog.Logger) {
+	if c, err := r.Store.ChangeByID(context.WithoutCancel(ctx), change.ID); err == nil && c.State.Over() {
+		log.Info("change is over", "state", c.State)
+		if r.Changed != nil {
+			r.Changed()
+		}
+		return
+	}
+	log.Warn("change lost to another process; nothing more is recorded here")
 }
 
 // errFenced says that the lease is another's now.

@@ -1,7 +1,9 @@
 package apply
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -350,5 +352,37 @@ func TestOrderlyStopRecordsTheCallInFlight(t *testing.T) {
 		if n := g.sent(hsstest.OpSetRaspSwitch); n != 3 {
 			t.Errorf("%d calls", n)
 		}
+	})
+}
+
+// TestAnEndedChangeIsNotLost: a heartbeat that comes just after the change has ended
+// finds no lease, which is no fault.
+func TestAnEndedChangeIsNotLost(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), fleet(3))
+		g.read()
+		c := g.confirm(wtp.Enable)
+		c, ok, err := g.store.ClaimChange(t.Context(), "late")
+		g.must(err)
+		if !ok {
+			t.Fatal("nothing to claim")
+		}
+		var said bytes.Buffer
+		g.runner.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		fenced, fence := context.WithCancelCause(t.Context())
+		fence(errFenced)
+		g.runner.carry(fenced, c, "late")
+		if !strings.Contains(said.String(), "change lost") {
+			t.Errorf("another process has it now: %s", said.String())
+		}
+
+		g.clock.Advance(time.Hour)
+		g.finish(c)
+		said.Reset()
+		g.runner.carry(fenced, c, "late")
+		if strings.Contains(said.String(), "change lost") || !strings.Contains(said.String(), "change is over") {
+			t.Errorf("it has ended: %s", said.String())
+		}
+		<-g.ended // what follows its end still happens
 	})
 }
