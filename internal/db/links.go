@@ -170,17 +170,26 @@ func (s *Store) Links(ctx context.Context, c wtp.Change) (l Links, err error) {
 
 // SelectTargets makes the servers of a change that the query names (After and
 // Limit don't matter) a person's selection in a project, in place of what was
-// selected; n is how many there are.
+// selected; n is how many there are. If there are none, the selection stays.
 func (s *Store) SelectTargets(ctx context.Context, userID, projectID int64, q TargetQuery) (n int64, err error) {
-	return s.selectTx(ctx, userID, projectID, func(tx *gorm.DB) (int64, error) {
+	where, args := q.where()
+	from := "FROM targets WHERE project_id = ? AND kind <> 'backup_server' AND " + where
+	none := false
+	n, err = s.selectTx(ctx, userID, projectID, func(tx *gorm.DB) (int64, error) {
+		some, err := one[int64](tx, "SELECT COUNT(*) FROM (SELECT 1 "+from+" LIMIT 1) x", append([]any{projectID}, args...)...)
+		if none = some == 0; err != nil || none {
+			return 0, err
+		}
 		out, err := exec(tx, "DELETE FROM selection_hosts WHERE user_id = ? AND project_id = ?", userID, projectID)
 		if err != nil {
 			return 0, err
 		}
-		where, args := q.where()
-		in, err := exec(tx, `INSERT INTO selection_hosts (user_id, project_id, host_id)
-			SELECT DISTINCT CAST(? AS bigint), project_id, host_id FROM targets WHERE project_id = ? AND kind <> 'backup_server' AND `+where+` ON CONFLICT DO NOTHING`,
+		in, err := exec(tx, "INSERT INTO selection_hosts (user_id, project_id, host_id) SELECT DISTINCT CAST(? AS bigint), project_id, host_id "+from+" ON CONFLICT DO NOTHING",
 			append([]any{userID, projectID}, args...)...)
 		return in - out, err
 	})
+	if none {
+		n = 0
+	}
+	return n, err
 }

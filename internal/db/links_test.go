@@ -274,13 +274,16 @@ func TestServersOfAChangeAsTheSelection(t *testing.T) {
 			43:  {Outcome: wtp.TargetStopped},
 			7:   {Outcome: wtp.TargetSkipped},
 			200: {Outcome: wtp.TargetAccepted, Seen: wtp.SeenNothing},
-			0:   {Outcome: wtp.TargetRefused},
 			250: {},
 		} {
 			q.ChangeID = c.ID
 			r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, q))(r), want)
 			r.equal(must(r.s.SelectionCount(r.ctx, r.mei.UserID, r.p.ID))(r), want)
 		}
+		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, nil, ids(31, 300)))(r)
+		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, ids(1, 30), nil))(r)
+		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, db.TargetQuery{ChangeID: c.ID, Outcome: wtp.TargetRefused}))(r), 0)
+		r.equal(must(r.s.SelectionCount(r.ctx, r.mei.UserID, r.p.ID))(r), 30) // nobody was refused: it stays
 		other := r.project("Other")
 		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, other.ID, db.TargetQuery{ChangeID: c.ID}))(r), 0)
 	})
