@@ -113,6 +113,10 @@ func (s *Server) selectTargets(r *request) error {
 	if err != nil {
 		return err
 	}
+	if n == 0 {
+		r.flash("warn", r.printer().T("No server of change %s ended that way. Your selection stays as it was.", "#"+strconv.FormatInt(c.Number, 10)))
+		return r.see(views.ChangeURL(r.project.Slug, c.Number))
+	}
 	r.flash("info", r.printer().N(n, "%d server of change %s is selected now, in place of what was selected before.", "%d servers of change %s are selected now, in place of what was selected before.",
 		n, "#"+strconv.FormatInt(c.Number, 10)))
 	return r.see(backToList(r, nil))

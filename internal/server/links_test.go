@@ -159,6 +159,10 @@ func TestServersOfATabAreSelected(t *testing.T) {
 		list := b.get("/p/shop/servers").is(200).page()
 		require.Contains(t, said(list.Find("#bulk")), want+" servers selected", tab)
 	}
+	before := c.selected("mei", p)
+	b.post(path+"/select", "outcome", "refused").to(path)
+	require.Contains(t, said(b.get(path).is(200).page().Find(".notice")), "No server of change #1 ended that way. Your selection stays as it was.")
+	require.Equal(t, before, c.selected("mei", p))
 	b.post(path+"/select", "outcome", "everything").is(http.StatusUnprocessableEntity)
 	b.post(path + "/select").is(http.StatusUnprocessableEntity)
 	require.Contains(t, said(b.get("/p/shop/servers").page().Find("#bulk")), "selected", "a refused request selects nothing else")

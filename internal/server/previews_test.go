@@ -184,7 +184,9 @@ func TestNothingToChangeHasNoButton(t *testing.T) {
 	b.post(path + "/drop").to("/p/shop/servers")
 	require.Contains(t, said(b.get("/p/shop/servers").is(200).page().Find(".notice")), "The preview was cancelled.")
 	require.Contains(t, said(b.get(path).is(200).page().Find(".stick")), "This preview is closed")
-	b.post(path+"/confirm", "reason", "Anyway", "back", "4h").is(http.StatusConflict)
+	late := b.post(path+"/confirm", "reason", "Anyway", "back", "4h").is(http.StatusConflict).page()
+	require.Contains(t, said(late.Find("[role=alert]")), "This preview was cancelled or replaced.")
+	require.Equal(t, 1, strings.Count(said(late.Find("main")), "Nothing was sent."), said(late.Find("main")))
 }
 
 func TestPreviewExpires(t *testing.T) {
@@ -201,7 +203,9 @@ func TestServerInAnotherChangeIsInTheWay(t *testing.T) {
 	first, second := b.preview("enable"), b.preview("enable")
 	b.post(first+"/confirm", "reason", "One").to("/p/shop/changes/1")
 	a := b.post(second+"/confirm", "reason", "Two").is(http.StatusConflict)
-	require.Contains(t, said(a.page().Find("[role=alert]").First()), "Nothing was sent.")
+	alert := said(a.page().Find("[role=alert]").First())
+	require.Contains(t, alert, "Nothing was sent.")
+	require.Equal(t, 1, strings.Count(said(a.page().Find("main")), "Nothing was sent."), alert)
 	third := b.get(b.preview("enable")).is(200).page()
 	require.Equal(t, []string{"Cannot 2"}, texts(third.Find("nav.tabs a")))
 	require.Contains(t, said(third.Find("main")), "Another change of this server is under way.")

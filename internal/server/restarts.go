@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,7 +39,11 @@ func (s *Server) answerRestarts(r *request, status int, q url.Values, v views.Re
 	if len(bad) > 0 {
 		return r.show(http.StatusUnprocessableEntity, views.RestartsPage(v))
 	}
-	if v.Count, v.More, err = s.Store.CountRestarts(r.ctx(), query, countUpTo); err != nil {
+	upTo := int64(countUpTo)
+	if query.State == wtp.RestartOpen { // one entry a server at most; and "mark all" must know how many
+		upTo = math.MaxInt32
+	}
+	if v.Count, v.More, err = s.Store.CountRestarts(r.ctx(), query, upTo); err != nil {
 		return err
 	}
 	query.Limit = listRows + 1

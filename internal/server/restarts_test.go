@@ -87,6 +87,24 @@ func TestRestartsAreMarkedDone(t *testing.T) {
 	require.Contains(t, b.get("/events").is(200).text, "Marked Tomcat restarts done")
 }
 
+func TestAllThatMatchAreMarkedHoweverMany(t *testing.T) {
+	const many = 10_050 // more than the list of servers counts for every page
+	c, _, b := waiting(t, many+1, func(i int, s *wtp.Server) {
+		if i == 0 {
+			s.GroupName = ""
+		}
+	})
+	list := "/p/shop/restarts?change=1&q=web-"
+	page := b.get(list + "&group=Storefront").is(200).page()
+	all := page.Find("button[value^='all-']")
+	require.Equal(t, "Mark all 10,050 done", said(all))
+	b.post("/p/shop/restarts/done", "query", "group=Storefront&change=1&q=web-", "how", all.AttrOr("value", "")).is(http.StatusSeeOther)
+	open, err := c.store.OpenRestarts(c.ctx(), 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, open)
+	require.Contains(t, said(b.get("/p/shop/restarts").is(200).page().Find("main")), "10,050 servers were marked done.")
+}
+
 func TestInventoryForAnsible(t *testing.T) {
 	rows := []db.RestartRow{
 		{Restart: wtp.Restart{HostID: "96ae7317-b5c4-4bc8-aa90-eda53f23e99e", Name: "web-01", PrivateIP: "10.0.0.1"}, Dir: "/opt/tomcat/bin"},

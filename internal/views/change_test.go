@@ -134,3 +134,20 @@ func TestTypedConfirmationOnlyForDisabling(t *testing.T) {
 	require.Equal(t, "turn off 1", TypedConfirmation(few, 0, 100, true), "never is always typed")
 	require.Equal(t, "turn off 1", TypedConfirmation(few, 0, 0, false))
 }
+
+func TestATimerIsListedOnce(t *testing.T) {
+	v := PreviewView{Page: changePage(), Plan: wtp.Change{Kind: wtp.DynamicWTP, Direction: wtp.Enable, State: wtp.Planned, UndoOf: 7, TargetCount: 10, ToSend: 8}}
+	v.Conflicts.Timers = []TimerConflict{{Number: 7, By: "mei", Sent: 8, Skipped: 2, Hosts: 11}, {Number: 6, By: "li", Skipped: 1, Hosts: 1}, {Number: 5, By: "jo", Sent: 3, Hosts: 3}, {Number: 4, Hosts: 9}}
+	var said []string
+	for _, line := range v.conflictLines() {
+		said = append(said, line.text)
+	}
+	require.Len(t, said, 3, said)
+	require.Contains(t, said[0], "turns 8 of these servers on")
+	require.Contains(t, said[0], "It stays for 2 servers that are skipped here. It stays for the other servers of that change.")
+	require.Contains(t, said[1], "turns 1 of the servers that are skipped here on")
+	require.NotContains(t, said[2], "It stays")
+	v.Plan.Direction = wtp.Disable
+	require.Len(t, v.conflictLines(), 3)
+	require.Contains(t, v.conflictLines()[0].text, "It stays for 2 servers that are skipped here.")
+}

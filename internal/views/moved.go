@@ -48,6 +48,15 @@ func (v PreviewView) movedTitle() string {
 	return v.N(v.Moved.N, "%d server is not as it was shown", "%d servers are not as they were shown")
 }
 
+// sinceText says that a plan was out of date, and what the page shows instead. What
+// refused this one too says that nothing was sent.
+func (v PreviewView) sinceText() string {
+	if v.Refused != "" {
+		return v.N(v.Moved.N, "%d server changed since it was made. Below is what is different now; confirm again if that is right.", "%d servers changed since it was made. Below is what is different now; confirm again if that is right.")
+	}
+	return v.N(v.Moved.N, "%d server changed since it was made. Nothing was sent. Below is what is different now; confirm again if that is right.", "%d servers changed since it was made. Nothing was sent. Below is what is different now; confirm again if that is right.")
+}
+
 // countsText is how many servers the plan has in each bucket, in one line.
 func (v PreviewView) countsText() string {
 	var parts []string

@@ -135,19 +135,24 @@ func (v PreviewView) conflictLines() []conflictLine {
 			s = append(s, conflictLine{"clock-shield", "t-info", text, t.Number})
 			continue
 		}
-		if t.Sent > 0 && v.Plan.Direction == wtp.Enable {
-			text := v.N(t.Sent, "The timer of %s, set by %s, turns %d of these servers on at %s. Confirming turns it on now, and the timer leaves it alone then.", "The timer of %s, set by %s, turns %d of these servers on at %s. Confirming turns them on now, and the timer leaves them alone then.", of, t.By, t.Sent, at)
-			if t.Hosts > t.Sent+t.Skipped {
-				text = v.T("%s It stays for the other servers of that change.", text)
-			}
-			s = append(s, conflictLine{"clock-shield", "t-info", text, t.Number})
+		var text, class string
+		switch {
+		case t.Sent > 0 && v.Plan.Direction == wtp.Enable:
+			class, text = "t-info", v.N(t.Sent, "The timer of %s, set by %s, turns %d of these servers on at %s. Confirming turns it on now, and the timer leaves it alone then.", "The timer of %s, set by %s, turns %d of these servers on at %s. Confirming turns them on now, and the timer leaves them alone then.", of, t.By, t.Sent, at)
+		case t.Sent > 0:
+			class, text = "t-warn", v.N(t.Sent, "The timer of %s, set by %s for %s, leaves %d of these servers alone once this is confirmed. What you choose here counts for it.", "The timer of %s, set by %s for %s, leaves %d of these servers alone once this is confirmed. What you choose here counts for them.", of, t.By, at, t.Sent)
+		case t.Skipped > 0:
+			class, text = "t-info", v.N(t.Skipped, "The timer of %s, set by %s, turns %d of the servers that are skipped here on at %s. This change does not alter that.", "The timer of %s, set by %s, turns %d of the servers that are skipped here on at %s. This change does not alter that.", of, t.By, t.Skipped, at)
+		default:
+			continue
 		}
-		if t.Sent > 0 && v.Plan.Direction == wtp.Disable {
-			s = append(s, conflictLine{"clock-shield", "t-warn", v.N(t.Sent, "The timer of %s, set by %s for %s, leaves %d of these servers alone once this is confirmed. What you choose here counts for it.", "The timer of %s, set by %s for %s, leaves %d of these servers alone once this is confirmed. What you choose here counts for them.", of, t.By, at, t.Sent), t.Number})
+		if t.Sent > 0 && t.Skipped > 0 { // one line for each timer
+			text = v.N(t.Skipped, "%s It stays for %d server that is skipped here.", "%s It stays for %d servers that are skipped here.", text, t.Skipped)
 		}
-		if t.Skipped > 0 {
-			s = append(s, conflictLine{"clock-shield", "t-info", v.N(t.Skipped, "The timer of %s, set by %s, turns %d of the servers that are skipped here on at %s. This change does not alter that.", "The timer of %s, set by %s, turns %d of the servers that are skipped here on at %s. This change does not alter that.", of, t.By, t.Skipped, at), t.Number})
+		if t.Sent > 0 && v.Plan.Direction == wtp.Enable && t.Hosts > t.Sent+t.Skipped {
+			text = v.T("%s It stays for the other servers of that change.", text)
 		}
+		s = append(s, conflictLine{"clock-shield", class, text, t.Number})
 	}
 	return s
 }

@@ -130,6 +130,14 @@ func shortID(id string) string {
 	return id
 }
 
+// alertIf makes what a page says of a request be read out at once.
+func alertIf(on bool) templ.Attributes {
+	if on {
+		return templ.Attributes{"role": "alert"}
+	}
+	return nil
+}
+
 func noticeIcon(kind string) string {
 	switch kind {
 	case "ok":
