@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -144,5 +145,35 @@ func TestExportedStateIsNotTheOneBefore(t *testing.T) {
 	}
 	if bucket, why := wtp.Classify(now, wtp.Enable, false); bucket == wtp.AlreadySo {
 		t.Errorf("%s, %s", bucket, why)
+	}
+}
+
+// TestStatesNobodyKnows: a word that is neither on nor off says neither that a switch
+// was applied nor that it was not.
+func TestStatesNobodyKnows(t *testing.T) {
+	clock := dbtest.NewClock()
+	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{})
+	ids := []string{"a", "b", "c", "d"}
+	r := g.reads(scripted(func(r *http.Request) string {
+		rows := `{"host_id":"a","rasp_protect_status":"OPENED"},{"host_id":"b","rasp_protect_status":"opening"},{"host_id":"c"},{"host_id":"d","rasp_protect_status":"closed"}`
+		if id := r.URL.Query().Get("host_id"); id != "" {
+			for _, row := range strings.SplitAfter(rows, "},") {
+				if row = strings.TrimSuffix(row, ","); strings.Contains(row, `"`+id+`"`) {
+					return `{"total_num":1,"data_list":[` + row + `]}`
+				}
+			}
+		}
+		return `{"total_num":4,"data_list":[` + rows + `]}`
+	}))
+	for _, asked := range [][]string{ids, ids[:2], ids[2:]} {
+		states, err := r.States(t.Context(), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]string{"a": wtp.Opened, "b": "", "c": "", "d": wtp.Closed} {
+			if got, ok := states[id]; slices.Contains(asked, id) && (got != want || ok != (want != "")) {
+				t.Errorf("%v: %s is %q", asked, id, got)
+			}
+		}
 	}
 }

@@ -349,7 +349,8 @@ func (r *Reading) exportFile(ctx context.Context, task string) (string, error) {
 }
 
 // States reads dynamic WTP of exactly these servers, by whatever takes the fewest
-// calls. A server that HSS doesn't list, or without a state, is not in the map.
+// calls. A server that HSS doesn't list, or of which it says neither on nor off, is not
+// in the map.
 func (r *Reading) States(ctx context.Context, hostIDs []string) (map[string]string, error) {
 	states := make(map[string]string, len(hostIDs))
 	if len(hostIDs) <= LookUps {
@@ -358,7 +359,7 @@ func (r *Reading) States(ctx context.Context, hostIDs []string) (map[string]stri
 			if err != nil {
 				return nil, err
 			}
-			if ok && s.Dynamic != "" {
+			if ok && knownState(s) {
 				states[id] = s.Dynamic
 			}
 		}
@@ -369,12 +370,14 @@ func (r *Reading) States(ctx context.Context, hostIDs []string) (map[string]stri
 		return nil, err
 	}
 	for _, s := range rows {
-		if s.Dynamic != "" && slices.Contains(hostIDs, s.HostID) {
+		if knownState(s) && slices.Contains(hostIDs, s.HostID) {
 			states[s.HostID] = s.Dynamic
 		}
 	}
 	return states, nil
 }
+
+func knownState(s wtp.Server) bool { return s.Dynamic == wtp.Opened || s.Dynamic == wtp.Closed }
 
 func (r *Reading) these(ctx context.Context, hostIDs []string) ([]wtp.Server, error) {
 	if r.Pages(int(r.Project.ServerCount)) > PagesAtOnce {

@@ -13,8 +13,9 @@ import (
 
 // Settle decides an unclear batch by what reading back showed: seen is the state
 // by host ID (a backup server's is its ConfigJSON). Targets seen as wanted are
-// accepted. The others wait again in this same batch, as long as it was sent
-// fewer than maxAttempts times and no stop was asked for; then they are unknown.
+// accepted. Those seen otherwise wait again in this same batch, as long as it was
+// sent fewer than maxAttempts times and no stop was asked for; then they are unknown.
+// So are those that were not seen: that they were not switched is not known.
 func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen map[string]string, maxAttempts int64) error {
 	return s.unclear(ctx, owner, batchID, func(tx *gorm.DB, c wtp.Change, b wtp.Batch) error {
 		targets, err := many[wtp.Target](tx, "SELECT * FROM targets t WHERE "+inBatch+" AND t.outcome = 'unclear' ORDER BY t.seq", b.ID)
@@ -28,10 +29,13 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 		// Targets that share outcome and state seen move together.
 		groups := map[settled][]int64{}
 		for _, t := range targets {
-			k := settled{to: rest}
+			k := settled{to: wtp.TargetUnknown}
 			state, ok := seen[t.HostID]
-			if ok && state == t.Wanted {
+			switch {
+			case ok && state == t.Wanted:
 				k.to = wtp.TargetAccepted
+			case ok:
+				k.to = rest
 			}
 			// What was seen before a target is sent again says nothing of what that does.
 			if ok && k.to != wtp.TargetWaiting {
