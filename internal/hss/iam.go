@@ -24,15 +24,15 @@ type issuedToken struct {
 }
 
 // lifetime counts from the server's own Date, so that a wrong clock here does not shorten or stretch it. An
-// unsaid end counts as one hour.
+// end that was not said, or is over already, counts as one hour.
 func (i issuedToken) lifetime(now time.Time) time.Duration {
-	if i.ExpiresAt.IsZero() {
-		return time.Hour
-	}
 	if !i.ServerDate.IsZero() {
 		now = i.ServerDate
 	}
-	return min(24*time.Hour, max(0, i.ExpiresAt.Sub(now)))
+	if left := i.ExpiresAt.Sub(now); left > 0 {
+		return min(24*time.Hour, left)
+	}
+	return time.Hour
 }
 
 // CreateToken logs the IAM user in and keeps the token for the calls that follow, in place of the one there

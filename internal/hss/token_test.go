@@ -258,6 +258,20 @@ func TestTokenIsRenewedWellBeforeItsEnd(t *testing.T) {
 	at(5*time.Minute, 4)
 }
 
+// TestEndThatIsOverSaysNothing: a token that is new and over at once is one whose end was
+// said wrongly. It is used, and not fetched anew for each call.
+func TestEndThatIsOverSaysNothing(t *testing.T) {
+	cloud := newCloud(t)
+	cloud.lifetime = -365 * 24 * time.Hour
+	c := connect(t, cloud.URL, user)
+	for range 3 {
+		if _, err := toggle(t, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cloud.want(t, 1, 3, 0)
+}
+
 // TestLoginTroubleMeansNotSent: whatever becomes of the login, the call it was for did not leave.
 func TestLoginTroubleMeansNotSent(t *testing.T) {
 	for _, tc := range []struct {
