@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -207,6 +208,40 @@ func TestBackupServerStaysWhenAServerIsNotMoved(t *testing.T) {
 		if g.sent(hsstest.OpDeleteBackupHostInfo) != 0 || len(g.sim.Backups(g.project.HSSProjectID)) != 2 || now.StopWhy == "" {
 			t.Errorf("it was removed, or nobody says why not: %q", now.StopWhy)
 		}
+		// The rest is planned again, and carried to its end.
+		g.sim.ClearFaults()
+		g.read()
+		rest := g.confirmRemote(g.store.PlanRemovalAgain(t.Context(), g.actor, g.project.ID, c.Number, time.Hour))
+		if rest.ToSend != 2 || rest.RetryOf != c.Number {
+			t.Errorf("the rest is %+v", rest)
+		}
+		g.finish(rest)
+		g.want(rest, wtp.Done, "accepted 2")
+		g.uses(backup2, "192.168.0.2:8080", webs(1, 3)...)
+		if list := g.sim.Backups(g.project.HSSProjectID); len(list) != 1 || list[0].HostID != backup2 {
+			t.Errorf("HSS has %+v", list)
+		}
+		g.read()
+		if _, err := g.store.PlanRemovalAgain(t.Context(), g.actor, g.project.ID, c.Number, time.Hour); !errors.Is(err, wtp.ErrConflict) {
+			t.Errorf("what is removed is planned again: %v", err)
+		}
+	})
+}
+
+// TestServersOfAStoppedRemovalGoBack: as long as the backup server is there, those that
+// were moved can be moved back.
+func TestServersOfAStoppedRemovalGoBack(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), backed(4, 3))
+		g.read()
+		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRemoteBackupInfo, Kind: hsstest.FaultRefuse, Hosts: []string{web(2)}})
+		c := g.remove(backup1, backup2)
+		g.finish(c)
+		g.read()
+		back := g.confirmRemote(g.store.PlanRemoteFrom(t.Context(), g.actor, g.project.ID, db.PlanSource{UndoOf: c.Number}, time.Hour))
+		g.finish(back)
+		g.want(back, wtp.Done, "accepted 2")
+		g.uses(backup1, "192.168.0.1:8080", webs(1, 3)...)
 	})
 }
 

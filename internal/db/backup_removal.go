@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,33 +18,67 @@ import (
 // "to". wtp.ErrNotFound: the inventory has no such backup server.
 func (s *Store) PlanBackupRemoval(ctx context.Context, actor wtp.Actor, projectID int64, hostID, choice string, validFor time.Duration) (wtp.Change, error) {
 	return s.planRemote(ctx, actor, projectID, validFor, func(tx *gorm.DB, c *wtp.Change) (remotePlan, error) {
-		b, err := one[wtp.BackupServer](tx, "SELECT * FROM backup_servers WHERE project_id = ? AND host_id = ?", projectID, clean(hostID, maxName))
+		return s.removal(tx, c, hostID, choice)
+	})
+}
+
+// PlanRemovalAgain plans the rest of a removal that ended before its end: whoever uses
+// the backup server by now goes where that change pointed servers to, and then it is
+// removed. A choice that is no longer one is a wtp.Invalid on "to".
+func (s *Store) PlanRemovalAgain(ctx context.Context, actor wtp.Actor, projectID, number int64, validFor time.Duration) (wtp.Change, error) {
+	return s.planRemote(ctx, actor, projectID, validFor, func(tx *gorm.DB, c *wtp.Change) (remotePlan, error) {
+		earlier, err := one[wtp.Change](tx, "SELECT * FROM changes WHERE project_id = ? AND number = ? AND number > 0 AND kind = ?", projectID, number, string(wtp.BackupRemoval))
 		if err != nil {
 			return remotePlan{}, err
 		}
-		p := removalPlan(projectID, b, choice)
-		uses, err := one[int64](tx, "SELECT COUNT(*) FROM servers WHERE project_id = ? AND backup_host_id = ?", projectID, b.HostID)
-		if err != nil {
-			return p, fmt.Errorf("servers of a backup server: %w", err)
+		if !earlier.State.Over() {
+			return remotePlan{}, conflict("Change %d is still under way. Wait for it or stop it first. Nothing was planned.", number)
 		}
-		if err := allListed(tx, projectID); err != nil {
+		was, err := wtp.ParseBackupConfig(earlier.BackupBefore)
+		if err != nil {
+			return remotePlan{}, fmt.Errorf("the change to try again: %w", err)
+		}
+		to, err := wtp.ParseRemoteTo(earlier.BackupAfter)
+		if err != nil {
+			return remotePlan{}, fmt.Errorf("the change to try again: %w", err)
+		}
+		c.RetryOf = number
+		p, err := s.removal(tx, c, was.HostID, to.Choice)
+		if errors.Is(err, wtp.ErrNotFound) {
+			return p, conflict("HSS no longer lists this backup server. There is nothing to try again.")
+		}
+		return p, err
+	})
+}
+
+// removal makes c the removal of a backup server.
+func (s *Store) removal(tx *gorm.DB, c *wtp.Change, hostID, choice string) (remotePlan, error) {
+	b, err := one[wtp.BackupServer](tx, "SELECT * FROM backup_servers WHERE project_id = ? AND host_id = ?", c.ProjectID, clean(hostID, maxName))
+	if err != nil {
+		return remotePlan{}, err
+	}
+	p := removalPlan(c.ProjectID, b, choice)
+	uses, err := one[int64](tx, "SELECT COUNT(*) FROM servers WHERE project_id = ? AND backup_host_id = ?", c.ProjectID, b.HostID)
+	if err != nil {
+		return p, fmt.Errorf("servers of a backup server: %w", err)
+	}
+	if err := allListed(tx, c.ProjectID); err != nil {
+		return p, err
+	}
+	switch {
+	case uses == 0:
+		p.choice = ""
+	case choice == "":
+		return p, invalid("to", "Servers use this backup server. Choose where they go first. Nothing was planned.")
+	case choice == b.HostID:
+		return p, invalid("to", "Choose another backup server than the one that is removed. Nothing was planned.")
+	default:
+		if err := s.checkChoice(tx, c.ProjectID, choice); err != nil {
 			return p, err
 		}
-		switch {
-		case uses == 0:
-			p.choice = ""
-		case choice == "":
-			return p, invalid("to", "Servers use this backup server. Choose where they go first. Nothing was planned.")
-		case choice == b.HostID:
-			return p, invalid("to", "Choose another backup server than the one that is removed. Nothing was planned.")
-		default:
-			if err := s.checkChoice(tx, projectID, choice); err != nil {
-				return p, err
-			}
-		}
-		c.Kind, c.BackupBefore = wtp.BackupRemoval, configText(b)
-		return p, nil
-	})
+	}
+	c.Kind, c.BackupBefore = wtp.BackupRemoval, configText(b)
+	return p, nil
 }
 
 // allListed refuses to remove a backup server as long as it isn't known of all servers

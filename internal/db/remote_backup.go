@@ -47,7 +47,8 @@ func (s *Store) PlanRemoteBackup(ctx context.Context, actor wtp.Actor, projectID
 }
 
 // PlanRemoteFrom plans what follows a change of remote backup: its undo, each server
-// back to what it used before, or the rest of it again.
+// back to what it used before, or the rest of it again. The undo of a removal moves
+// the servers back; the backup server itself must still be there.
 func (s *Store) PlanRemoteFrom(ctx context.Context, actor wtp.Actor, projectID int64, from PlanSource, validFor time.Duration) (wtp.Change, error) {
 	return s.planRemote(ctx, actor, projectID, validFor, func(tx *gorm.DB, c *wtp.Change) (remotePlan, error) {
 		number := cmp.Or(from.UndoOf, from.RetryOf)
@@ -56,7 +57,7 @@ func (s *Store) PlanRemoteFrom(ctx context.Context, actor wtp.Actor, projectID i
 			return remotePlan{}, err
 		}
 		switch {
-		case earlier.Kind != wtp.RemoteBackup:
+		case earlier.Kind != wtp.RemoteBackup && (earlier.Kind != wtp.BackupRemoval || from.UndoOf == 0):
 			return remotePlan{}, conflict("Change %d is not of remote backup. Nothing was planned.", number)
 		case !earlier.State.Over():
 			return remotePlan{}, conflict("Change %d is still under way. Wait for it or stop it first. Nothing was planned.", number)

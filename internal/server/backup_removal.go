@@ -198,6 +198,56 @@ func (s *Server) readBeforeRemoval(r *request, plan wtp.Change) error {
 	return r.see(previewPath(r, plan.UID))
 }
 
+// stillThere is the backup server that a removal is of, nil if HSS no longer lists it.
+func (s *Server) stillThere(r *request, c wtp.Change) (*wtp.BackupServer, error) {
+	was, err := wtp.ParseBackupConfig(c.BackupBefore)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.Store.BackupServer(r.ctx(), r.project.ID, was.HostID)
+	if errors.Is(err, wtp.ErrNotFound) {
+		return nil, nil //nolint:nilnil // it was removed
+	}
+	return &b, err
+}
+
+// undoRemoval plans to move servers back to a backup server that a removal did not come
+// to remove, or leads to the form that adds it again.
+func (s *Server) undoRemoval(r *request, c wtp.Change) error {
+	still, err := s.stillThere(r, c)
+	if err != nil {
+		return err
+	}
+	if still == nil {
+		return s.addAgain(r, c)
+	}
+	return s.planRemoteFrom(r, c, db.PlanSource{UndoOf: c.Number})
+}
+
+// planRemovalAgain plans the rest of a removal that ended before its end. If it has to
+// be said anew where servers go, its page asks.
+func (s *Server) planRemovalAgain(r *request, c wtp.Change) error {
+	plan, err := s.Store.PlanRemovalAgain(r.ctx(), r.actor(), r.project.ID, c.Number, planFor)
+	var bad wtp.Invalid
+	if errors.As(err, &bad) {
+		still, err := s.stillThere(r, c)
+		if err != nil || still == nil {
+			return err
+		}
+		r.flash("warn", r.say(bad[0].Text))
+		return r.see(backupsPath(r) + "/" + url.PathEscape(still.HostID) + "/remove")
+	}
+	var refused *wtp.Refused
+	if errors.As(err, &refused) && errors.Is(refused.Kind, wtp.ErrConflict) {
+		r.flash("warn", r.say(refused.Text))
+		return r.see(views.ChangeURL(r.project.Slug, c.Number))
+	}
+	if err != nil {
+		return err
+	}
+	return s.readBeforeRemoval(r, plan)
+}
+
 // addAgain leads from the removal of a backup server to the form that adds it as it
 // was: a removal itself has no undo.
 func (s *Server) addAgain(r *request, c wtp.Change) error {

@@ -48,7 +48,7 @@ func (s *Server) undoChange(r *request) error {
 	case wtp.RemoteBackup:
 		return s.planRemoteFrom(r, c, db.PlanSource{UndoOf: c.Number})
 	case wtp.BackupRemoval:
-		return s.addAgain(r, c)
+		return s.undoRemoval(r, c)
 	}
 	return s.planLinked(r, c, c.Direction.Opposite(), db.PlanSource{UndoOf: c.Number})
 }
@@ -69,8 +69,10 @@ func (s *Server) retryChange(r *request) error {
 		from.Outcomes = append(from.Outcomes, wtp.Outcome(o))
 	}
 	switch c.Kind {
-	case wtp.BackupHost, wtp.BackupRemoval, wtp.TomcatDir:
+	case wtp.BackupHost, wtp.TomcatDir:
 		return wtp.ErrNotFound
+	case wtp.BackupRemoval:
+		return s.planRemovalAgain(r, c)
 	case wtp.RemoteBackup:
 		return s.planRemoteFrom(r, c, from)
 	}
@@ -125,7 +127,12 @@ func (s *Server) selectTargets(r *request) error {
 // linked is what a change or a plan is connected with.
 func (s *Server) linked(r *request, c wtp.Change) (views.Linked, error) {
 	l, err := s.Store.Links(r.ctx(), c)
-	return views.Linked{Of: l.Of, Undo: l.Undo, Next: l.Next}, err
+	v := views.Linked{Of: l.Of, Undo: l.Undo, Next: l.Next}
+	if err != nil || c.Kind != wtp.BackupRemoval || !c.State.Over() {
+		return v, err
+	}
+	v.Still, err = s.stillThere(r, c)
+	return v, err
 }
 
 // linkedForm is what the form of a plan says at first: the reason and ticket of

@@ -186,5 +186,35 @@ func TestRemovedBackupServerIsAddedAgain(t *testing.T) {
 	require.Contains(t, said(page.Find("#change-head")), "Add it again…")
 	again := b.post(change + "/undo").is(303).Header.Get("Location")
 	require.Equal(t, "/p/shop/backup-servers/new?dir=%2Fhss&host_id=b-3&ip=10.36.0.13&port=8080", again)
-	b.post(change+"/retry", "outcome", "refused").is(404)
+	require.Zero(t, page.Find("form[action$='/retry']").Length())
+	b.post(change+"/retry", "outcome", "refused").to(change) // there is nothing to try again
+}
+
+func TestRestOfARemovalIsPlannedAgain(t *testing.T) {
+	c, p, b := backedUp(t)
+	where := b.post("/p/shop/backup-servers/b-1/remove", "to", "b-2").is(303).Header.Get("Location")
+	change := b.post(where+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(303).Header.Get("Location")
+	require.Zero(t, b.get(change).is(200).page().Find("form[action$='/retry']").Length(), "it is under way")
+	sent := c.send(1, accept)
+	b.post(change + "/stop").to(change)
+	c.finish(sent)
+	c.backed(p, fleet(6), "b-2", "b-1", "b-1") // one was moved, and one more has come to use it
+	page := b.get(change).is(200).page()
+	require.Equal(t, []string{"Undo…", "Plan the rest again…"}, texts(page.Find("#change-head form button")))
+	back := b.get(b.post(change + "/undo").is(303).Header.Get("Location")).is(200).page()
+	require.Equal(t, "Undo #1: put back remote backup on 1 server", said(back.Find("h1")))
+	again := b.post(change+"/retry", "outcome", "stopped").is(303).Header.Get("Location")
+	plan := b.get(again).is(200).page()
+	require.Equal(t, "Remove backup server bkp-01 after moving 2 servers", said(plan.Find("h1")))
+	require.Contains(t, said(plan.Find("main .notice-info")), "Servers that use the backup server by now are moved")
+	require.Equal(t, "End of lease", plan.Find("textarea[name=reason]").Text())
+	b.post(again+"/confirm", "reason", "End of lease", "confirm", "bkp-01").to("/p/shop/changes/2")
+
+	// Where they were to go runs no longer: the page of the removal asks anew.
+	c.inventory(p, fleet(6), wtp.BackupServer{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 8080, Dir: "/hss", Status: wtp.BackupFailed})
+	require.Equal(t, []string{"Plan the rest again…"}, texts(b.get(change).is(200).page().Find("#change-head form button")), "HSS takes nobody back")
+	uses := fleet(6)
+	uses[0].BackupHostID = "b-1"
+	c.inventory(p, uses, wtp.BackupServer{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 8080, Dir: "/hss", Status: wtp.BackupFailed})
+	b.post(change+"/retry", "outcome", "stopped").to("/p/shop/backup-servers/b-1/remove")
 }

@@ -11,6 +11,8 @@ type Linked struct {
 	Of   *wtp.Change  // what it undoes or tries again; nil: nothing
 	Undo []wtp.Change // changes that undo it
 	Next []wtp.Change // changes that try it again or go on with it
+
+	Still *wtp.BackupServer // of a removal that is over: the backup server, if HSS still lists it
 }
 
 // undoTitle is the title of a change that undoes another one.
@@ -34,16 +36,24 @@ func (v ChangeView) mayFollow() bool { return v.Change.State.Over() && v.May(wtp
 
 // plans says whether a change of this kind is undone and tried again by a plan.
 func (v ChangeView) plans() bool {
-	return v.Change.Kind == wtp.DynamicWTP || v.Change.Kind == wtp.RemoteBackup
+	return v.Change.Kind == wtp.DynamicWTP || v.Change.Kind == wtp.RemoteBackup || v.unremoved()
+}
+
+// unremoved says whether a removal ended without the backup server being removed.
+func (v ChangeView) unremoved() bool {
+	return v.Change.Kind == wtp.BackupRemoval && v.Linked.Still != nil && v.failed()+v.unknown()+v.Tally.of(wtp.TargetStopped) > 0
 }
 
 func (v ChangeView) undoable() bool {
+	if v.Change.Kind == wtp.BackupRemoval && (v.Change.ToSend == 1 || !v.unremoved() || v.Linked.Still.Status != wtp.BackupRunning) {
+		return false // nothing was moved, or HSS takes nobody back
+	}
 	return v.mayFollow() && v.plans() && v.Tally.of(wtp.TargetAccepted)+v.unknown() > 0
 }
 
 // retriable is how many servers failed and may be tried again.
 func (v ChangeView) retriable() int64 {
-	if !v.mayFollow() || !v.plans() {
+	if !v.mayFollow() || !v.plans() || v.unremoved() && v.unsent() > 0 { // one plan has the rest of a removal
 		return 0
 	}
 	return v.failed() + v.unknown()
@@ -64,10 +74,18 @@ func (v ChangeView) offers() bool {
 }
 
 func (v ChangeView) retryText() string {
+	if v.unremoved() {
+		return v.T("Plan the rest again…")
+	}
 	return v.N(v.retriable(), "Retry %d failed…", "Retry %d failed…")
 }
 
-func (v ChangeView) goOnText() string { return v.N(v.unsent(), "Go on with %d…", "Go on with %d…") }
+func (v ChangeView) goOnText() string {
+	if v.unremoved() {
+		return v.T("Plan the rest again…")
+	}
+	return v.N(v.unsent(), "Go on with %d…", "Go on with %d…")
+}
 
 // addAgain says whether the page offers to add a backup server that was removed.
 func (v ChangeView) addAgain() bool {
@@ -96,7 +114,7 @@ func (v ChangeView) selectText() string {
 
 func (v ChangeView) noUndoText() string {
 	switch {
-	case v.Change.Kind == wtp.BackupRemoval && v.Change.State.Over():
+	case v.Change.Kind == wtp.BackupRemoval && v.Change.State.Over() && v.Linked.Still == nil:
 		return v.T("Not possible: add the backup server again, and set remote backup of its servers.")
 	case v.Change.Kind == wtp.TomcatDir && v.Change.State.Over():
 		return v.noTomcatUndo()
@@ -153,6 +171,8 @@ func (v PreviewView) ofText() string {
 	switch {
 	case v.Plan.TimerOf != 0:
 		return v.T("Confirming ends the timer. Only servers that this change turned off are turned on; a newer change of a server is left alone.")
+	case v.Plan.Kind == wtp.BackupRemoval:
+		return v.T("Servers that use the backup server by now are moved, then it is removed.")
 	case v.Plan.UndoOf != 0:
 		return v.T("Only servers that it really switched are switched back. What was so before stays, and what was changed since is left alone.")
 	case v.Of.State == wtp.Stopped:
