@@ -29,7 +29,7 @@ func (c *Connector) Check(ctx context.Context, check wtp.CredentialCheck) []wtp.
 	var steps []wtp.TestStep
 	client, first := c.checkClient(ctx, check)
 	if first == nil {
-		step, up := c.step(ctx, check.Credential, signIn, func(ctx context.Context) (hss.Meta, error) { return c.signIn(ctx, client, check) })
+		step, up := c.step(ctx, check, signIn, "", func(ctx context.Context) (hss.Meta, error) { return c.signIn(ctx, client, check) })
 		first = up
 		steps = append(steps, step)
 	} else {
@@ -52,7 +52,7 @@ func (c *Connector) Check(ctx context.Context, check wtp.CredentialCheck) []wtp.
 		}
 		return append(steps, eps, skipped(toggle, wtp.Say("Not tried, because that would change servers.")))
 	}
-	list, up := c.step(ctx, check.Credential, servers, func(ctx context.Context) (hss.Meta, error) {
+	list, up := c.step(ctx, check, servers, hss.OpListWtpProtectHost, func(ctx context.Context) (hss.Meta, error) {
 		answer, err := client.ListWtpProtectHost(ctx, hss.ListWtpProtectHostRequest{Limit: hss.MinLimit})
 		return answer.Meta, err
 	})
@@ -64,7 +64,7 @@ func (c *Connector) Check(ctx context.Context, check wtp.CredentialCheck) []wtp.
 	if up != nil && signInFailed(up.Class) {
 		steps = append(steps, skipped(backups, after))
 	} else {
-		step, _ := c.step(ctx, check.Credential, backups, func(ctx context.Context) (hss.Meta, error) {
+		step, _ := c.step(ctx, check, backups, hss.OpListBackupHostsInfo, func(ctx context.Context) (hss.Meta, error) {
 			answer, err := client.ListBackupHostsInfo(ctx, hss.ListBackupHostsInfoRequest{Limit: hss.MinLimit})
 			return answer.Meta, err
 		})
@@ -95,7 +95,7 @@ func (c *Connector) checkClient(ctx context.Context, check wtp.CredentialCheck) 
 			return nil, Upstream(err)
 		}
 	} else {
-		cred.ID = 0 // a secret just typed has neither a cached token nor a budget
+		cred.ID = 0 // a secret just typed has no cached token; see step for the budget
 	}
 	client, err := c.build(cred, plain, check.Project, somebody())
 	if err != nil {
@@ -119,7 +119,16 @@ func (c *Connector) signIn(ctx context.Context, client *hss.Client, check wtp.Cr
 	return answer.Meta, err
 }
 
-func (c *Connector) step(ctx context.Context, cred wtp.Credential, name string, call func(context.Context) (hss.Meta, error)) (wtp.TestStep, *wtp.Upstream) {
+// step makes one call of a check; operation is "" for one of IAM's. With a secret just
+// typed the client knows no budget, but HSS counts its calls with the others.
+func (c *Connector) step(ctx context.Context, check wtp.CredentialCheck, name, operation string, call func(context.Context) (hss.Meta, error)) (wtp.TestStep, *wtp.Upstream) {
+	cred := check.Credential
+	if check.Secret != "" && cred.ID != 0 && operation != "" {
+		if _, err := c.pace(ctx, cred.ID, operation, somebody()); err != nil {
+			up := Upstream(err)
+			return failed(name, up), up
+		}
+	}
 	meta, err := call(ctx)
 	if err != nil {
 		up := c.Heard(ctx, cred.ID, err)

@@ -203,6 +203,27 @@ func TestCheckStoredCredential(t *testing.T) {
 	}
 }
 
+// TestTypedSecretTakesFromTheBudget: HSS counts the calls of a test like all others.
+func TestTypedSecretTakesFromTheBudget(t *testing.T) {
+	clock := dbtest.NewClock()
+	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{Limit: 5})
+	check := g.keyPair()
+	c, p := g.store(check)
+	for range 5 {
+		if got := word(g.Check(t.Context(), wtp.CredentialCheck{Credential: c, Project: &p, Secret: check.Secret})); got != "ok ok ok not_tested not_tested" {
+			t.Error(got)
+		}
+	}
+	if got := word(g.Check(t.Context(), wtp.CredentialCheck{Credential: c, Project: &p, Secret: check.Secret})); got != "ok failed failed not_tested not_tested" {
+		t.Error(got)
+	}
+	for _, r := range g.sim.Requests() {
+		if r.Answer != http.StatusOK {
+			t.Errorf("%s was answered %d", r.Op, r.Answer)
+		}
+	}
+}
+
 func TestSecretThatDoesNotOpen(t *testing.T) {
 	clock := dbtest.NewClock()
 	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), hsstest.Config{})
