@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -47,7 +48,7 @@ func (s *Store) ConfirmRemote(ctx context.Context, actor wtp.Actor, projectID in
 		if err := inTheWay(tx, c); err != nil {
 			return err
 		}
-		if drift, err = s.remoteDrift(ctx, tx, c); err != nil || drift != nil {
+		if drift, err = s.remoteDrift(ctx, tx, c, with); err != nil || drift != nil {
 			return err
 		}
 		if err := removalInTheWay(tx, c); err != nil {
@@ -103,8 +104,9 @@ func removalInTheWay(tx *gorm.DB, c wtp.Change) error {
 }
 
 // remoteDrift compares a plan with what the inventory shows now. If it would be
-// another one, it is dropped and made afresh.
-func (s *Store) remoteDrift(ctx context.Context, tx *gorm.DB, c wtp.Change) (*Moved, error) {
+// another one, it is dropped and made afresh. The fresh one keeps the reason and the
+// ticket, as drift says.
+func (s *Store) remoteDrift(ctx context.Context, tx *gorm.DB, c wtp.Change, with Confirmation) (*Moved, error) {
 	was, err := wtp.ParseRemoteTo(c.BackupAfter)
 	if err != nil {
 		return nil, fmt.Errorf("reading a plan: %w", err)
@@ -135,10 +137,11 @@ func (s *Store) remoteDrift(ctx context.Context, tx *gorm.DB, c wtp.Change) (*Mo
 	if was.Choice == "" && c.Kind == wtp.BackupRemoval && len(now) > 1 {
 		return nil, conflict("Servers have come to use this backup server since this was planned. Plan again. Nothing was sent.")
 	}
-	m := differences(old, now, was, to)
-	if m.N == 0 {
+	moved := remoteDifferences(old, now, was, to)
+	if len(moved) == 0 {
 		return nil, nil //nolint:nilnil // nothing moved
 	}
+	m := &Moved{N: int64(len(moved)), Targets: moved[:min(len(moved), 100)]}
 	if err := moveChange(tx, c.ID, []wtp.ChangeState{wtp.Planned}, wtp.Dropped); err != nil {
 		return nil, err
 	}
@@ -146,22 +149,65 @@ func (s *Store) remoteDrift(ctx context.Context, tx *gorm.DB, c wtp.Change) (*Mo
 	m.Change, err = s.freezeRemote(ctx, tx, wtp.Change{
 		UID: rand.Text(), ProjectID: c.ProjectID, Kind: c.Kind, Direction: c.Direction, State: wtp.Planned, Selection: c.Selection, UndoOf: c.UndoOf, RetryOf: c.RetryOf,
 		BackupBefore: c.BackupBefore, PlannedBy: c.PlannedBy, PlannedByName: c.PlannedByName, PlannedAt: at, ExpiresAt: at.Add(c.ExpiresAt.Sub(c.PlannedAt)),
+		Reason: clean(strings.TrimSpace(with.Reason), 500), Ticket: clean(strings.TrimSpace(with.Ticket), 100),
 	}, p)
 	return m, err
 }
 
-// differences are the targets that a fresh plan treats otherwise than the one before.
-func differences(old, now []wtp.Target, was, to wtp.RemoteTo) *Moved {
+// RemoteDifference is Difference for a plan of remote backup or of the removal of a
+// backup server. after is how many servers are on the pages before.
+func (s *Store) RemoteDifference(ctx context.Context, plan wtp.Change, was string, after int64, limit int) (Difference, error) {
+	g := s.reader(ctx)
+	old, err := one[wtp.Change](g, `SELECT * FROM changes WHERE project_id = ? AND uid = ? AND state = 'dropped' AND id < ? AND kind = ? AND direction = ? AND undo_of = ? AND retry_of = ?`,
+		plan.ProjectID, clean(was, maxName), plan.ID, plan.Kind, plan.Direction, plan.UndoOf, plan.RetryOf)
+	if err != nil {
+		return Difference{}, err
+	}
+	from, err := wtp.ParseRemoteTo(old.BackupAfter)
+	if err != nil {
+		return Difference{}, fmt.Errorf("reading a plan: %w", err)
+	}
+	to, err := wtp.ParseRemoteTo(plan.BackupAfter)
+	if err != nil {
+		return Difference{}, fmt.Errorf("reading a plan: %w", err)
+	}
+	same, err := one[int64](g, `SELECT COUNT(*) FROM targets t JOIN targets o ON o.project_id = t.project_id AND o.kind = t.kind AND o.host_id = t.host_id AND o.change_id + 0 = ?
+		WHERE t.change_id = ? AND t.kind = ?`, old.ID, plan.ID, cmp.Or(map[wtp.ChangeKind]string{wtp.BackupRemoval: string(wtp.BackupHost)}[plan.Kind], string(wtp.RemoteBackup)))
+	if err != nil {
+		return Difference{}, fmt.Errorf("comparing plans: %w", err)
+	}
+	if same == 0 || from.Choice != to.Choice {
+		return Difference{}, wtp.ErrNotFound // of other servers
+	}
+	var targets [2][]wtp.Target
+	for i, c := range []int64{old.ID, plan.ID} {
+		if targets[i], err = many[wtp.Target](g, "SELECT * FROM targets WHERE change_id = ? ORDER BY seq", c); err != nil {
+			return Difference{}, fmt.Errorf("comparing plans: %w", err)
+		}
+	}
+	moved := remoteDifferences(targets[0], targets[1], from, to)
+	d := Difference{N: int64(len(moved))}
+	moved = moved[min(after, d.N):]
+	if n := page(limit); len(moved) > n {
+		moved, d.Next = moved[:n], after+int64(n)
+	}
+	d.Targets = moved
+	return d, nil
+}
+
+// remoteDifferences are the targets that a fresh plan treats otherwise than the one
+// before. From is "" for a server that was not in it.
+func remoteDifferences(old, now []wtp.Target, was, to wtp.RemoteTo) []MovedTarget {
 	type key struct {
 		kind wtp.ChangeKind
 		host string
 	}
-	m, fresh := &Moved{}, make(map[key]wtp.Target, len(now))
-	note := func(t MovedTarget) {
-		if m.N++; len(m.Targets) < 100 {
-			m.Targets = append(m.Targets, t)
-		}
+	addr := func(to wtp.RemoteTo, hostID string) string {
+		c, _ := to.Server(hostID)
+		return c.Addr()
 	}
+	var moved []MovedTarget
+	fresh := make(map[key]wtp.Target, len(now))
 	for _, t := range now {
 		fresh[key{t.Kind, t.HostID}] = t
 	}
@@ -169,21 +215,26 @@ func differences(old, now []wtp.Target, was, to wtp.RemoteTo) *Moved {
 		k := key{t.Kind, t.HostID}
 		x, ok := fresh[k]
 		delete(fresh, k)
-		addr := func(to wtp.RemoteTo) string {
-			c, _ := to.Server(t.Wanted)
-			return c.Addr()
-		}
+		m := MovedTarget{HostID: t.HostID, Name: cmp.Or(x.Name, t.Name), From: t.Bucket, To: x.Bucket, Why: x.Why, Before: t.Before, Now: x.Before}
 		switch {
-		case !ok: // it no longer uses the backup server that is to be removed
-			note(MovedTarget{HostID: t.HostID, Name: t.Name, From: t.Bucket, To: wtp.Cannot, Why: wtp.WhyChangedSince, Before: t.Before})
-		case x.Bucket != t.Bucket, x.Bucket.Sent() && (x.Before != t.Before || addr(was) != addr(to)):
-			note(MovedTarget{HostID: t.HostID, Name: cmp.Or(x.Name, t.Name), From: t.Bucket, To: x.Bucket, Why: x.Why, Before: t.Before, Now: x.Before})
+		case !ok: // the backup server that is to be removed
+			m.To, m.Why = wtp.AlreadySo, wtp.WhyUsesOther
+		case t.Kind == wtp.BackupHost && x.Before == t.Before: // it only follows its servers
+			continue
+		case t.Kind == wtp.BackupHost:
+			m.Why = wtp.WhyOtherConfig
+		case x.Bucket != t.Bucket, x.Bucket.Sent() && x.Before != t.Before:
+		case x.Bucket.Sent() && addr(was, t.Wanted) != addr(to, x.Wanted):
+			m.Why = wtp.WhyOtherConfig
+		default:
+			continue
 		}
+		moved = append(moved, m)
 	}
 	for _, t := range now {
 		if _, ok := fresh[key{t.Kind, t.HostID}]; ok {
-			note(MovedTarget{HostID: t.HostID, Name: t.Name, From: wtp.Cannot, To: t.Bucket, Why: t.Why, Now: t.Before})
+			moved = append(moved, MovedTarget{HostID: t.HostID, Name: t.Name, To: t.Bucket, Why: t.Why, Now: t.Before})
 		}
 	}
-	return m
+	return moved
 }

@@ -29,7 +29,11 @@ func (s *Server) fillMoved(r *request, v *views.PreviewView, q url.Values) error
 	if was == "" || len(v.Faults) > 0 || v.Plan.State != wtp.Planned || v.Plan.ExpiresAt <= s.Store.Now() {
 		return nil
 	}
-	d, err := s.Store.Difference(r.ctx(), v.Plan, was, v.After, movedRows)
+	difference := s.Store.Difference
+	if v.Plan.Kind.Remote() {
+		difference = s.Store.RemoteDifference
+	}
+	d, err := difference(r.ctx(), v.Plan, was, v.After, movedRows)
 	if errors.Is(err, wtp.ErrNotFound) || err == nil && d.N == 0 {
 		return nil
 	}

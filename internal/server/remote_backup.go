@@ -152,10 +152,18 @@ func (s *Server) showRemotePreview(r *request, plan wtp.Change) error {
 	if err != nil {
 		return err
 	}
-	v.Form = linkedForm(r, plan, v.Of)
+	v.Form = planForm(r, v.PreviewView)
 	status := http.StatusOK
 	if len(v.Faults) > 0 {
 		status = http.StatusUnprocessableEntity
+	}
+	return showRemotePlan(r, status, v)
+}
+
+// showRemotePlan is showPlan for a plan of remote backup or of a removal.
+func showRemotePlan(r *request, status int, v views.RemotePreviewView) error {
+	if v.Moved != nil {
+		return r.show(status, views.RemoteMovedPage(v))
 	}
 	return r.show(status, views.RemotePreviewPage(v))
 }
@@ -172,7 +180,16 @@ func (s *Server) remotePreview(r *request, plan wtp.Change, q url.Values) (views
 	if v.Removes, err = removes(plan); err != nil {
 		return v, err
 	}
-	if len(v.Stay()) > 0 && len(v.Faults) == 0 && q.Get("bucket") == "" { // first of all those that are in the way
+	if v.Moved != nil {
+		shown, err := s.Store.Plan(r.ctx(), r.project.ID, v.Moved.Was)
+		if err != nil {
+			return v, err
+		}
+		if v.Was, err = wtp.ParseRemoteTo(shown.BackupAfter); err != nil {
+			return v, err
+		}
+	}
+	if v.Moved == nil && len(v.Stay()) > 0 && len(v.Faults) == 0 && q.Get("bucket") == "" { // first of all those that are in the way
 		first := url.Values{"bucket": {string(wtp.Cannot)}}
 		if q.Has("q") {
 			first["q"] = q["q"]
@@ -244,12 +261,12 @@ func (s *Server) confirmRemote(r *request, plan wtp.Change) error {
 			return s.answerRemote(r, plan, typed, err)
 		}
 	}
-	v, err := s.remotePreview(r, plan, nil)
+	v, err := s.remotePreview(r, plan, sheetOf(form))
 	if err != nil {
 		return err
 	}
 	v.Form, v.Faults = typed, bad
-	return r.show(http.StatusUnprocessableEntity, views.RemotePreviewPage(v))
+	return showRemotePlan(r, http.StatusUnprocessableEntity, v)
 }
 
 // checkRemote holds the form to its rules, whoever filled it in.
@@ -290,17 +307,7 @@ func (s *Server) checkRemote(r *request, plan wtp.Change, typed views.ConfirmFor
 func (s *Server) answerRemote(r *request, plan wtp.Change, typed views.ConfirmForm, cause error) error {
 	var moved *db.Moved
 	if errors.As(cause, &moved) {
-		v, err := s.remotePreview(r, moved.Change, nil)
-		if err != nil {
-			return err
-		}
-		v.Form = views.ConfirmForm{Reason: typed.Reason, Ticket: typed.Ticket} // what is to be typed is typed anew
-		v.Page.Path = previewPath(r, moved.Change.UID)
-		v.Moved = &views.MovedView{N: moved.N}
-		for _, t := range moved.Targets {
-			v.Moved.Targets = append(v.Moved.Targets, views.MovedTarget{HostID: t.HostID, Name: t.Name, From: t.From, To: t.To, Why: t.Why})
-		}
-		return r.show(http.StatusConflict, views.RemotePreviewPage(v))
+		return answerMoved(r, plan, typed, moved)
 	}
 	var refused *wtp.Refused
 	if !errors.As(cause, &refused) || !errors.Is(refused.Kind, wtp.ErrConflict) {
@@ -313,12 +320,12 @@ func (s *Server) answerRemote(r *request, plan wtp.Change, typed views.ConfirmFo
 	if now.Number > 0 {
 		return s.alreadyConfirmed(r, now)
 	}
-	v, err := s.remotePreview(r, now, nil)
+	v, err := s.remotePreview(r, now, sheetOf(r.Request.PostForm))
 	if err != nil {
 		return err
 	}
 	v.Form, v.Refused = typed, v.Say(refused.Text)
-	return r.show(http.StatusConflict, views.RemotePreviewPage(v))
+	return showRemotePlan(r, http.StatusConflict, v)
 }
 
 // planRemoteFrom plans what follows a change of remote backup.

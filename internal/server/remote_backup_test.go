@@ -54,9 +54,20 @@ func TestRemoteBackupIsChosenPlannedAndConfirmed(t *testing.T) {
 
 	// One of them comes to use it in the meantime.
 	c.backed(p, fleet(6), "b-1", "b-1", "b-1")
-	again := b.post(where+"/confirm", "reason", "Nightly copies").is(409).page()
-	require.Contains(t, said(again.Find("main .notice-warn")), "1 server changed since the preview was made.")
+	again := b.get(b.post(where+"/confirm", "reason", "Nightly copies").is(303).Header.Get("Location")).is(200).page()
+	require.Contains(t, said(again.Find("main .notice-warn")), "1 server changed since it was made. Nothing was sent.")
+	rows := texts(again.Find("section[aria-labelledby=h-moved] tbody tr"))
+	require.Len(t, rows, 1, "what did not move is not shown")
+	require.Contains(t, rows[0], "web-00003 It uses this backup server now. Nothing to do.Will change Already soNo remote backupbkp-01")
+	require.Equal(t, "Nightly copies", again.Find("textarea[name=reason]").Text())
+	require.Equal(t, "Will change 3 · Already so 3", said(again.Find("section[aria-labelledby=h-now] .muted")))
 	where = strings.TrimSuffix(again.Find("form[action$='/confirm']").AttrOr("action", ""), "/confirm")
+	was := again.Find("input[name=instead]").AttrOr("value", "")
+	bad := b.post(where+"/confirm", "reason", "", "instead", was).is(422).page()
+	require.Equal(t, rows, texts(bad.Find("section[aria-labelledby=h-moved] tbody tr")))
+	whole := b.get(again.Find("section[aria-labelledby=h-now] a").AttrOr("href", "")).is(200).page()
+	require.Equal(t, 1, whole.Find("nav.tabs").Length())
+	require.Equal(t, 1, b.get(where+"?instead=x").is(200).page().Find("nav.tabs").Length())
 	change := b.post(where+"/confirm", "reason", "Nightly copies").is(303).Header.Get("Location")
 	require.Equal(t, "/p/shop/changes/1", change)
 	require.Contains(t, said(b.get(change).is(200).page().Find("h1")), "Use bkp-01 for remote backup on 3 servers")
@@ -158,7 +169,8 @@ func TestBackupServerStaysWhileAServerCannotBeMoved(t *testing.T) {
 	require.Equal(t, 1, b.get(others).is(200).page().Find(".head a[href='/p/shop/remote-backup?backup=b-1']").Length())
 
 	// A plan from before says so too, and offers what can be done.
-	fresh := b.post(plan+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(409).page()
+	fresh := b.get(b.post(plan+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(303).Header.Get("Location")).is(200).page()
+	require.Contains(t, said(fresh.Find("main .notice-warn")), "3 servers changed since it was made.")
 	require.Equal(t, "Backup server bkp-01 cannot be removed yet", said(fresh.Find("h1")))
 	require.Zero(t, fresh.Find("form[action$='/confirm']").Length())
 	require.Contains(t, said(fresh.Find("main .stick .notice-bad")), "2 servers that use it cannot be moved now")
@@ -173,6 +185,28 @@ func TestBackupServerStaysWhileAServerCannotBeMoved(t *testing.T) {
 	page = b.get(remove).is(200).page()
 	require.Zero(t, page.Find("form#remove").Length())
 	b.get("/p/shop/backup-servers/b-9/servers.csv").is(404)
+}
+
+func TestMovedRemovalShowsTheDifference(t *testing.T) {
+	c, p, b := backedUp(t)
+	where := b.post("/p/shop/backup-servers/b-1/remove", "to", "b-2").is(303).Header.Get("Location")
+	// One of its servers went elsewhere, one has come to use it, and where they go has
+	// another port.
+	servers := fleet(6)
+	servers[0].BackupHostID, servers[1].BackupHostID, servers[2].BackupHostID = "b-1", "b-2", "b-1"
+	c.inventory(p, servers, wtp.BackupServer{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 8080, Dir: "/hss", Status: wtp.BackupRunning},
+		wtp.BackupServer{HostID: "b-2", Name: "bkp-02", IP: "10.36.0.12", Port: 9090, Dir: "/hss", Status: wtp.BackupRunning})
+	page := b.get(b.post(where+"/confirm", "reason", "End of lease", "confirm", "bkp-01").is(303).Header.Get("Location")).is(200).page()
+	require.Contains(t, said(page.Find("main .notice-warn")), "bkp-02 was shown at 10.36.0.12:8080 and is at 10.36.0.12:9090 now.")
+	rows := texts(page.Find("section[aria-labelledby=h-moved] tbody tr"))
+	require.Len(t, rows, 3)
+	require.Contains(t, rows[0], "web-00001 HSS shows another address, port or directory of the backup server now.")
+	require.Contains(t, rows[1], "web-00002 It no longer uses the backup server.")
+	require.Contains(t, rows[2], "web-00003 Was not in it Will change")
+	require.Equal(t, "bkp-01", page.Find("input[name=confirm]").AttrOr("value", ""))
+	again := page.Find("form[action$='/confirm']").AttrOr("action", "")
+	change := b.post(again, "reason", "End of lease", "confirm", "bkp-01").is(303).Header.Get("Location")
+	require.Contains(t, said(b.get(change).is(200).page().Find("h1")), "after moving 2 servers")
 }
 
 func TestRemovedBackupServerIsAddedAgain(t *testing.T) {

@@ -71,6 +71,7 @@ type RemotePreviewView struct {
 	To      wtp.RemoteTo
 	Names   map[string]string // of backup servers, by host ID
 	Removes *wtp.BackupConfig // nil: nothing is removed
+	Was     wtp.RemoteTo      // with Moved: where the plan that this one stands for pointed to
 }
 
 // servers is how many servers are sent, without the backup server that is removed.
@@ -253,6 +254,10 @@ func (p Page) remoteWhy(w wtp.Why) (status, bool) {
 		return status{"quiet", "minus", p.T("Not Linux")}, true
 	case wtp.WhyNoCopies:
 		return status{"warn", "server-off", p.T("No copies any more")}, true
+	case wtp.WhyUsesOther:
+		return status{"quiet", "history", p.T("Changed since")}, true
+	case wtp.WhyOtherConfig:
+		return status{"warn", "history", p.T("Changed since")}, true
 	case wtp.WhyStillUsed:
 		return status{"quiet", "database", p.T("Still in use")}, true
 	}

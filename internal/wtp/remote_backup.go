@@ -146,7 +146,9 @@ const (
 	WhyBackupWindows Why = "backup_windows"
 	WhyBackupLinux   Why = "backup_not_linux"
 	WhyNoCopies      Why = "no_copies"
-	WhyStillUsed     Why = "still_used" // of a backup server that is to be removed
+	WhyStillUsed     Why = "still_used"   // of a backup server that is to be removed
+	WhyUsesOther     Why = "uses_other"   // since a plan was shown
+	WhyOtherConfig   Why = "other_config" // of a backup server, since a plan was shown
 )
 
 // remoteReason is Reason for the words of remote backup.
@@ -166,6 +168,10 @@ func (w Why) remoteReason() Text {
 		return Say("Nothing of it is copied to another server any more.")
 	case WhyStillUsed:
 		return Say("Servers that cannot be moved now use it.")
+	case WhyUsesOther:
+		return Say("It no longer uses the backup server. Nothing to do.")
+	case WhyOtherConfig:
+		return Say("HSS shows another address, port or directory of the backup server now.")
 	}
 	return Text{}
 }
