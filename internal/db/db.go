@@ -168,7 +168,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	if want := p.newest(); v != want {
 		return fmt.Errorf("the schema has version %d, this wtp-console needs %d", v, want)
 	}
-	return s.writable(ctx)
+	return s.Writable(ctx)
 }
 
 // Dialect is "sqlite" or "postgres".

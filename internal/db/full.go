@@ -42,9 +42,9 @@ func diskFull(err error) bool {
 // next write may succeed, within what the file has taken already, or not.
 const minFree = 1 << 20
 
-// writable says whether there is room to write: ErrDiskFull if not. Whoever keeps
+// Writable says whether there is room to write: ErrDiskFull if not. Whoever keeps
 // an SQLite file can ask its disk; of PostgreSQL it is known from the last write.
-func (s *Store) writable(ctx context.Context) error {
+func (s *Store) Writable(ctx context.Context) error {
 	if !s.postgres {
 		var disk syscall.Statfs_t
 		if err := syscall.Statfs(s.dir, &disk); err != nil {

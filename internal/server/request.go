@@ -18,6 +18,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gorilla/sessions"
 
+	"wtp-console/internal/db"
 	"wtp-console/internal/i18n"
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
@@ -218,6 +219,7 @@ func (r *request) page(section, title string, crumbs ...views.Crumb) (views.Page
 	if p.Pause, err = r.s.Store.Paused(r.ctx()); err != nil {
 		return p, err
 	}
+	p.DiskFull = errors.Is(r.s.Store.Writable(r.ctx()), db.ErrDiskFull)
 	if r.project.ID != 0 {
 		if p.Restarts, err = r.s.Store.OpenRestarts(r.ctx(), r.project.ID); err != nil {
 			return p, err

@@ -129,6 +129,10 @@ func TestTimerIsSeenMovedAndCancelled(t *testing.T) {
 	require.Contains(t, said(b.get("/p/shop/servers/host-00001").is(200).page().Find("main")), "Off until")
 	require.Equal(t, 3, b.get("/servers").is(200).page().Find("#list .st:contains('Off until')").Length())
 
+	// A page that is open follows the timer, though the change itself is over.
+	require.Equal(t, "every 10s", page.Find("#progress").AttrOr("hx-trigger", ""))
+	follow := page.Find("#progress").AttrOr("hx-get", "")
+
 	viewer := c.as(c.user("vi", wtp.Viewer))
 	require.Contains(t, said(viewer.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Turns back on")
 	require.Zero(t, viewer.get("/p/shop/changes/1").is(200).page().Find("#timer form").Length())
@@ -145,9 +149,12 @@ func TestTimerIsSeenMovedAndCancelled(t *testing.T) {
 	timer, err := c.store.Timer(c.ctx(), change.ID)
 	require.NoError(t, err)
 	require.Equal(t, wtp.At(later), timer.DueAt)
+	require.Contains(t, said(b.get(follow).is(200).page().Find("#timer")), "In 8 h 5")
 	b.post("/p/shop/changes/1/timer/cancel", "why", " ").is(http.StatusUnprocessableEntity)
 	b.post("/p/shop/changes/1/timer/cancel", "why", "Decommissioned").to("/p/shop/changes/1")
 	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Reason: Decommissioned")
+	_, polls := b.get("/p/shop/changes/1").is(200).page().Find("#progress").Attr("hx-trigger")
+	require.False(t, polls, "nothing is left to wait for")
 	b.post("/p/shop/changes/1/timer/cancel", "why", "again").to("/p/shop/changes/1")
 	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("main > .notice")), "Turning back on is no longer pending for change 1.")
 	b.post("/p/shop/changes/9/timer/cancel", "why", "x").is(http.StatusNotFound)

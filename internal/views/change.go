@@ -287,13 +287,14 @@ func (v ChangeView) pollURL() string {
 	return withQuery(v.url("progress"), v.stamped(q).Encode())
 }
 
-// poll makes the progress ask for itself while there is something to wait for.
+// poll makes the progress ask for itself while there is something to wait for; a
+// timer too, which others may move, and whose countdown runs.
 func (v ChangeView) poll() templ.Attributes {
-	if !v.live() {
+	if !v.live() && !v.pending() {
 		return nil
 	}
 	every := "every 2s"
-	if v.readingBack() {
+	if v.Change.State.Over() {
 		every = "every 10s"
 	}
 	return templ.Attributes{
@@ -343,7 +344,12 @@ func (v ChangeView) soFarText() string {
 	return v.T("%s so far", v.Took(v.Now.Sub(v.Change.StartedAt.Time())))
 }
 
+// leftText is how long a change still takes; "" while nobody can tell, because it
+// waits for a person, for room on the disk, or for HSS to show a step.
 func (v ChangeView) leftText() string {
+	if v.Pause.On() || v.DiskFull || v.Pending.Held > 0 {
+		return ""
+	}
 	b := v.Queue.Budget
 	at := b.At(v.Queue.Calls + v.Pending.Sending + v.Pending.Unclear + v.Pending.Waiting)
 	return v.T("%s left, until %s", v.about(at.Sub(b.Now)), v.ClockText(at))

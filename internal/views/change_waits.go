@@ -20,7 +20,11 @@ type PendingView struct {
 func (v ChangeView) waitText() string {
 	p, b := v.Pending, v.Queue.Budget
 	switch {
-	case v.Change.State.Over() || v.stopping() || p.Sending > 0:
+	case v.Change.State.Over():
+		return ""
+	case v.DiskFull:
+		return v.T("The disk of the console is full. It goes on by itself once there is room again.")
+	case v.stopping() || p.Sending > 0:
 		return ""
 	case v.Pause.On():
 		return v.T("%s has paused the console: %s. It goes on once somebody resumes it.", v.Pause.By, v.Pause.Why)

@@ -31,6 +31,7 @@ type Page struct {
 	Crumbs       []Crumb   // the last has no Href
 	Flash        *Notice   // shown once, after a redirect
 	Pause        wtp.Pause // of the whole console
+	DiskFull     bool      // nothing can be written now
 	Restarts     int64     // of the project: servers that need a Tomcat restart
 	Path         string    // of this page, with its query
 	RequestID    string
