@@ -37,6 +37,8 @@ const (
 	// longestHold caps what a 429 can ask for, so that one odd answer can't park
 	// a team's work for a day.
 	longestHold = 5 * time.Minute
+	// longestWindow caps the window of a limit that a 429 names, for the same reason.
+	longestWindow = time.Hour
 	// patience is how long a call that somebody waits for in a browser may wait
 	// for the budget.
 	patience = 8 * time.Second
@@ -330,6 +332,9 @@ func (c *Connector) Heard(ctx context.Context, credentialID int64, err error) *w
 	switch {
 	case e.Class == hss.ClassThrottled:
 		noted = c.Store.BlockCalls(ctx, credentialID, e.Op, wtp.At(c.now().Add(Hold(e))))
+		if e.Throttle.Limit > 0 {
+			noted = errors.Join(noted, c.Store.KeepTo(ctx, credentialID, e.Op, e.Throttle.Limit, min(e.Throttle.Per, longestWindow)))
+		}
 	case e.Class == hss.ClassKeyLocked:
 		noted = c.Store.LockCredential(ctx, credentialID, wtp.At(c.now().Add(keyLock)))
 	}

@@ -50,6 +50,32 @@ func TestPaceHoldsWhereCallsArrive(t *testing.T) {
 	})
 }
 
+// TestLearnsTheLimitFromARefusal: a 429 names the limit, so that one is enough.
+func TestLearnsTheLimitFromARefusal(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), hsstest.Config{Limit: 2})
+		_, p := g.store(g.keyPair())
+		r, err := g.Reading(t.Context(), p, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if _, _, err := r.Page(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused := 0
+		for _, call := range g.sim.Requests() {
+			if call.Answer == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		if refused != 1 {
+			t.Errorf("%d of %d calls were refused as too many", refused, len(g.sim.Requests()))
+		}
+	})
+}
+
 // TestPageSizeIsBlamedOnlyWhenItWasThat: HSS.0001 has many reasons.
 func TestPageSizeIsBlamedOnlyWhenItWasThat(t *testing.T) {
 	clock := dbtest.NewClock()

@@ -50,8 +50,9 @@ type Taken struct {
 
 // TakeCall takes one call of an operation from the budget that everything using
 // the credential shares: at most limit calls in any window of per, and a little
-// longer for a while after HSS has throttled the operation (wtp.Careful). A block,
-// a locked credential and more urgent callers are waited out too. Nothing was taken
+// longer for a while after HSS has throttled the operation (wtp.Careful); and no
+// more than HSS said it lets through (KeepTo). A block, a locked credential and
+// more urgent callers are waited out too. Nothing was taken
 // if Wait isn't 0.
 func (s *Store) TakeCall(ctx context.Context, credentialID int64, operation string, limit int, per time.Duration, turn Turn) (taken Taken, err error) {
 	if limit < 1 || per <= 0 {
@@ -113,11 +114,29 @@ func (s *Store) freeAt(tx *gorm.DB, credentialID int64, operation string, limit 
 	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
 		return 0, fmt.Errorf("budget: %w", err)
 	}
+	said, err := readThrottle(tx, credentialID, operation)
+	if err != nil {
+		return 0, err
+	}
 	now := s.Now()
-	per += wtp.Careful(soon(blocked, now), now)
-	// The oldest of the limit newest calls in the window: once it leaves, there
-	// is room. A call of the future means that the clock was set back; of a far
-	// one nothing can be told.
+	careful := wtp.Careful(soon(blocked, now), now)
+	free := max(soon(locked, now), soon(blocked, now))
+	room, err := roomAt(tx, credentialID, operation, limit, per+careful, now)
+	if err != nil {
+		return 0, err
+	}
+	if free = max(free, room); !said.On(now) {
+		return free, nil
+	}
+	room, err = roomAt(tx, credentialID, operation, int(said.Limit), said.Window()+careful, now)
+	return max(free, room), err
+}
+
+// roomAt is when at most limit calls in a window of per leave room for one more; 0
+// if they do now: once the oldest of the limit newest calls in the window leaves it.
+// A call of the future means that the clock was set back; of a far one nothing can
+// be told.
+func roomAt(tx *gorm.DB, credentialID int64, operation string, limit int, per time.Duration, now wtp.Instant) (wtp.Instant, error) {
 	window, err := one[struct {
 		N      int
 		Oldest wtp.Instant
@@ -127,11 +146,10 @@ func (s *Store) freeAt(tx *gorm.DB, credentialID int64, operation string, limit 
 	if err != nil {
 		return 0, fmt.Errorf("budget: %w", err)
 	}
-	free := max(soon(locked, now), soon(blocked, now))
-	if window.N >= limit {
-		free = max(free, min(window.Oldest, now).Add(per))
+	if window.N < limit {
+		return 0, nil
 	}
-	return free, nil
+	return min(window.Oldest, now).Add(per), nil
 }
 
 // wait is a row of budget_waits.

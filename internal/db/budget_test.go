@@ -47,6 +47,38 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// TestKeepsToWhatHSSSaidOfItsLimit: however much more the setting allows, for an hour.
+func TestKeepsToWhatHSSSaidOfItsLimit(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		const op = "SetRaspSwitch"
+		take := func(op string) time.Duration {
+			r.Helper()
+			return must(r.s.TakeCall(r.ctx, r.key.ID, op, 5, wtp.CallWindow, db.Turn{}))(r).Wait
+		}
+		if r.s.KeepTo(r.ctx, r.key.ID, op, 0, time.Minute) == nil {
+			r.Error("a limit of none")
+		}
+		r.ok(r.s.KeepTo(r.ctx, r.key.ID, op, 2, 3*time.Minute))
+		said := r.s.Now()
+		r.equal([]any{take(op), take(op), take(op)}, []any{time.Duration(0), time.Duration(0), 3*time.Minute + time.Second})
+		b := must(r.s.Budget(r.ctx, r.key.ID, op, 5))(r)
+		r.equal([]any{b.Next(), b.At(3)}, []any{b.Now.Add(181 * time.Second), b.Now.Add(362 * time.Second)})
+		r.equal([]any{take("ListWtpProtectHost"), take("ListWtpProtectHost"), take("ListWtpProtectHost")}, []any{time.Duration(0), time.Duration(0), time.Duration(0)})
+		r.equal(must(r.s.Throttles(r.ctx))(r), []db.Throttled{{Throttle: wtp.Throttle{Limit: 2, Per: 3 * time.Minute, At: said}, Credential: r.key.Name, Operation: op}})
+
+		// What is more than the setting allows is no reason to make more calls.
+		r.ok(r.s.KeepTo(r.ctx, r.key.ID, op, 100, time.Minute))
+		r.equal([]any{take(op), take(op), take(op), take(op)}, []any{time.Duration(0), time.Duration(0), time.Duration(0), wtp.CallWindow})
+
+		// The limit may have been raised: after an hour it is tried again.
+		r.ok(r.s.KeepTo(r.ctx, r.key.ID, op, 1, time.Minute))
+		r.clock.Advance(59 * time.Minute)
+		r.equal([]any{take(op), take(op)}, []any{time.Duration(0), time.Minute + time.Second})
+		r.clock.Advance(2 * time.Minute)
+		r.equal([]any{take(op), take(op), len(must(r.s.Throttles(r.ctx))(r))}, []any{time.Duration(0), time.Duration(0), 0})
+	})
+}
+
 func TestBudgetIsSharedAndSurvives(t *testing.T) {
 	eachRig(t, func(r *rig, open func() *db.Store) {
 		stores := []*db.Store{r.s, r.s}

@@ -34,16 +34,24 @@ func (s *Server) showLimits(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.showLimits(http.StatusOK, limits.Settings(), nil)
+	return s.answerLimits(r, http.StatusOK, limits.Settings(), nil)
 }
 
-func (r *request) showLimits(status int, form map[string]string, bad wtp.Invalid) error {
+func (s *Server) answerLimits(r *request, status int, form map[string]string, bad wtp.Invalid) error {
 	t := r.printer()
 	p, err := r.settingsPage(t.T("Limits"), views.Crumb{Text: t.T("Limits")})
 	if err != nil {
 		return err
 	}
-	return r.show(status, views.LimitsPage(views.LimitsView{Page: p, Form: form, Bad: bad}))
+	said, err := s.Store.Throttles(r.ctx())
+	if err != nil {
+		return err
+	}
+	v := views.LimitsView{Page: p, Form: form, Bad: bad}
+	for _, t := range said {
+		v.Said = append(v.Said, views.SaidLimit{Throttle: t.Throttle, Credential: t.Credential, Operation: t.Operation})
+	}
+	return r.show(status, views.LimitsPage(v))
 }
 
 func (s *Server) saveLimits(r *request) error {
@@ -57,7 +65,7 @@ func (s *Server) saveLimits(r *request) error {
 		for name := range limits.Settings() {
 			typed[name] = form.Get(name)
 		}
-		return r.showLimits(http.StatusUnprocessableEntity, typed, bad)
+		return s.answerLimits(r, http.StatusUnprocessableEntity, typed, bad)
 	}
 	if err := s.Store.SaveLimits(r.ctx(), r.actor(), limits); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
@@ -291,6 +292,16 @@ func TestLimits(t *testing.T) {
 	limits, err := c.store.Limits(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, wtp.Limits{CallsPerMinute: 5, CallsAtOnce: 2, TypedAbove: 100, CapOperator: 20}, limits)
+}
+
+// TestLimitsSayWhatHSSSaid: what HSS said of its own limit is kept to, and shown.
+func TestLimitsSayWhatHSSSaid(t *testing.T) {
+	c, _, b := withCloud(t)
+	p := c.project()
+	require.Empty(t, b.get("/settings/limits").is(http.StatusOK).page().Find("main form .notice").Text())
+	require.NoError(t, c.store.KeepTo(t.Context(), p.CredentialID, "SetRaspSwitch", 2, 3*time.Minute))
+	require.Contains(t, b.get("/settings/limits").page().Find("main form .notice").Text(), "SetRaspSwitch: HSS said at ")
+	require.Contains(t, b.get("/settings/limits").page().Find("main form .notice").Text(), "that it lets through 2 calls in 3 min")
 }
 
 // TestNoSecretInAnyAnswer posts secrets everywhere they are taken, in vain too,

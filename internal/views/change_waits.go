@@ -43,6 +43,8 @@ func (v ChangeView) waitText() string {
 	case v.Change.State == wtp.Queued && len(v.Queue.Ahead) > 0:
 		a := v.Queue.Ahead[0]
 		return v.N(a.Calls, "Waits for %s of %s, which has %d call left.", "Waits for %s of %s, which has %d calls left.", a.Title, a.By, a.Calls)
+	case b.Next() > b.WithoutSaid().Next():
+		return v.N(b.Said.Limit, "HSS lets through %d call in %s. Next call about %s.", "HSS lets through %d calls in %s. Next call about %s.", b.Said.Limit, v.Took(b.Said.Per), v.secondText(b.Next()))
 	case b.Next() > b.Now:
 		return v.N(b.Limit, "Waits for the shared budget of %d call a minute. Next call about %s.", "Waits for the shared budget of %d calls a minute. Next call about %s.", b.Limit, v.secondText(b.Next()))
 	}

@@ -41,6 +41,20 @@ type LimitsView struct {
 	Page
 	Form map[string]string // as typed, by the names of the limits
 	Bad  []wtp.FieldError
+	Said []SaidLimit
+}
+
+// SaidLimit is a limit that HSS itself named, and that is kept to for a while.
+type SaidLimit struct {
+	wtp.Throttle
+	Credential string // its name
+	Operation  string
+}
+
+func (v LimitsView) saidText(s SaidLimit) string {
+	return v.N(s.Limit, "%s, %s: HSS said at %s that it lets through %d call in %s. The console keeps to that until %s.",
+		"%s, %s: HSS said at %s that it lets through %d calls in %s. The console keeps to that until %s.",
+		s.Credential, s.Operation, v.ClockText(s.At), s.Limit, v.Took(s.Per), v.ClockText(s.Until()))
 }
 
 func (v LimitsView) labels() map[string]string {
