@@ -32,7 +32,8 @@ func (s *Server) changeSelection(r *request) error {
 		if err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID); err == nil {
 			_, err = s.Store.Select(r.ctx(), r.user.ID, r.project.ID, form["shown"], nil)
 		}
-	case op[0] == "matching" && !listsOnly(q): // a misspelt filter must not widen it
+	// A misspelt filter must not widen it, nor one that is missing or sent twice.
+	case op[0] == "matching" && (len(form["query"]) != 1 || !listsOnly(q)):
 		bad.Add("query", "The address of the list can't be read.")
 	case op[0] == "matching" && badFilter != nil: // it must select nothing, never all
 		return s.answerServers(r, q, nil)

@@ -133,7 +133,8 @@ func TestUnknownFilterSelectsNothing(t *testing.T) {
 		a.is(http.StatusUnprocessableEntity)
 		require.Zero(t, c.selected("mei", p), query)
 	}
-	for _, fields := range [][]string{{}, {"op", "everything"}, {"op", "none", "op", "matching"}} {
+	// A filter that is missing is not an empty one; of two, none is meant.
+	for _, fields := range [][]string{{}, {"op", "everything"}, {"op", "none", "op", "matching"}, {"op", "matching"}, {"op", "matching", "query", "", "query", "os=linux"}} {
 		b.post("/p/shop/selection", fields...).is(http.StatusUnprocessableEntity)
 		require.Zero(t, c.selected("mei", p))
 	}
