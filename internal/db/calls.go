@@ -176,18 +176,14 @@ func (s *Store) split(ctx context.Context, tx *gorm.DB, b wtp.Batch, runAt wtp.I
 	if len(seqs) < 2 {
 		return fmt.Errorf("batch %d has %d servers in flight; it can't be split", b.No, len(seqs))
 	}
-	last, err := one[int64](tx, "SELECT MAX(no) FROM batches WHERE change_id = ?", b.ChangeID)
-	if err != nil {
-		return fmt.Errorf("numbering batches: %w", err)
-	}
 	if _, err := moveBatch(tx, b, wtp.BatchSplit, nil, wtp.TargetWaiting); err != nil {
 		return err
 	}
 	half := (len(seqs) + 1) / 2 // SingleOut may cut them anew
-	for i, part := range [][]int64{seqs[:half], seqs[half:]} {
-		n := wtp.Batch{ChangeID: b.ChangeID, No: last + 1 + int64(i), Parent: b.ID, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
-		if err := tx.Create(&n).Error; err != nil {
-			return fmt.Errorf("creating a batch: %w", err)
+	for _, part := range [][]int64{seqs[:half], seqs[half:]} {
+		n := wtp.Batch{Parent: b.ID, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
+		if err := createBatch(tx, b, &n); err != nil {
+			return err
 		}
 		if err := moved(exec(tx, "UPDATE targets SET batch_id = ? WHERE change_id = ? AND seq IN ? AND batch_id = ?", n.ID, b.ChangeID, part, b.ID)); err != nil {
 			return fmt.Errorf("splitting a batch: %w", err)

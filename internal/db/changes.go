@@ -128,11 +128,6 @@ func (s *Store) OpenChanges(ctx context.Context, projectID int64) ([]ChangeRow, 
 	return s.changeRows(ctx, "c.state IN ('queued', 'running') AND (CAST(? AS bigint) = 0 OR c.project_id = ?) ORDER BY c.event_seq LIMIT 500", projectID, projectID)
 }
 
-// Batches reads a page of batches in the order of their numbers.
-func (s *Store) Batches(ctx context.Context, changeID, afterNo int64, limit int) ([]wtp.Batch, error) {
-	return many[wtp.Batch](s.reader(ctx), "SELECT * FROM batches WHERE change_id = ? AND no > ? ORDER BY no LIMIT ?", changeID, afterNo, page(limit))
-}
-
 // Calls reads a page of the HSS calls of a change, oldest first.
 func (s *Store) Calls(ctx context.Context, changeID, afterID int64, limit int) ([]wtp.Call, error) {
 	return many[wtp.Call](s.reader(ctx), "SELECT * FROM calls WHERE change_id = ? AND id > ? ORDER BY id LIMIT ?", changeID, afterID, page(limit))

@@ -171,10 +171,7 @@ func (s *Store) queue(ctx context.Context, tx *gorm.DB, actor wtp.Actor, c wtp.C
 		c.Ramp = 1
 	}
 	sizes := cut.Sizes(c.ToSend)
-	err = s.insertRows(ctx, tx, "batches", []string{"change_id", "no", "step", "state", "size"}, len(sizes), func(i int) []any {
-		return []any{c.ID, i + 1, stepOf(c, i, len(sizes)), string(wtp.BatchWaiting), sizes[i]}
-	}, "")
-	if err != nil {
+	if err := s.createBatches(ctx, tx, c, sizes); err != nil {
 		return c, err
 	}
 	var n int64

@@ -117,7 +117,7 @@ func TestAheadAndBudget(t *testing.T) {
 		b = must(r.s.Budget(r.ctx, r.key.ID, op, 5))(r)
 		r.equal(b.Next(), b.Now.Add(10*time.Minute))
 
-		p := must(r.s.Pending(r.ctx, first))(r)
+		p := must(r.s.Pending(r.ctx, first, must(r.s.Strip(r.ctx, first.ID))(r)))(r)
 		r.equal([]any{p.Waiting, p.Sending, p.Step}, []any{3, 0, 0})
 	})
 }

@@ -34,6 +34,14 @@ func Slug(name, region string) string { return slug(name, region) }
 // Clean makes text fit for the database.
 func Clean(s string, limit int) string { return clean(s, limit) }
 
+// keptBatches and countedBatches are the same by the counters and by the rows.
+const (
+	keptBatches    = "SELECT change_id, box, waiting, sending, unclear, accepted, refused, split, unknown, mixed, stopped FROM batch_counts"
+	countedBatches = `SELECT change_id, box, SUM(CASE state WHEN 'waiting' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'sending' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'unclear' THEN 1 ELSE 0 END),
+		SUM(CASE state WHEN 'accepted' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'refused' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'split' THEN 1 ELSE 0 END),
+		SUM(CASE state WHEN 'unknown' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'mixed' THEN 1 ELSE 0 END), SUM(CASE state WHEN 'stopped' THEN 1 ELSE 0 END) FROM batches GROUP BY change_id, box`
+)
+
 // Check holds everything that is kept twice against what it is kept of: counters
 // against COUNT(*), batches against their targets, states against each other,
 // the chain of events.
@@ -53,6 +61,9 @@ func (s *Store) Check(ctx context.Context) error {
 	kept := "SELECT change_id, bucket, why, outcome, confirmed, n FROM change_counts WHERE n > 0"
 	none("targets not in change_counts", "SELECT * FROM ("+counted+") x EXCEPT "+kept)
 	none("change_counts without targets", kept+" EXCEPT SELECT * FROM ("+counted+") x")
+	none("batches that batch_counts doesn't count", "SELECT * FROM ("+countedBatches+") x EXCEPT "+keptBatches)
+	none("batch_counts without batches", keptBatches+" EXCEPT SELECT * FROM ("+countedBatches+") x")
+	none("batch in another box than the one it was cut from", "SELECT b.id, b.box FROM batches b JOIN batches p ON p.id = b.parent WHERE b.box <> p.box")
 	none("wrong target_count", "SELECT id, target_count FROM changes c WHERE state <> 'dropped' AND target_count <> (SELECT COUNT(*) FROM targets t WHERE t.change_id = c.id)")
 	none("wrong to_send", "SELECT id, to_send FROM changes c WHERE to_send <> (SELECT COUNT(*) FROM targets t WHERE t.change_id = c.id AND t.bucket NOT IN ('already_so', 'cannot'))")
 	none("open target outside a batch of its state", `SELECT t.change_id, t.seq, t.outcome FROM targets t LEFT JOIN batches b ON b.id = t.batch_id AND b.change_id = t.change_id

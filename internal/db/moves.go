@@ -54,13 +54,14 @@ func moveBatch(tx *gorm.DB, b wtp.Batch, to wtp.BatchState, sets []set, targetsT
 	return n, moveBatchAlone(tx, b, to, sets...)
 }
 
-// moveBatchAlone moves a batch whose targets are moved already.
+// moveBatchAlone moves a batch whose targets are moved already, and keeps the counters
+// of its box.
 func moveBatchAlone(tx *gorm.DB, b wtp.Batch, to wtp.BatchState, sets ...set) error {
 	list, args := assignments(to, "state", sets)
 	if err := moved(exec(tx, "UPDATE batches SET "+list+" WHERE id = ? AND state = ?", append(args, b.ID, b.State)...)); err != nil {
 		return fmt.Errorf("batch %d to %s: %w", b.No, to, err)
 	}
-	return nil
+	return shiftBox(tx, b, to)
 }
 
 // endBatch moves a batch whose targets are moved already to where they are.

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"wtp-console/internal/wtp"
@@ -49,23 +48,4 @@ func (s *Store) watched(ctx context.Context, moves, from string, args ...any) (W
 		return Watched{}, fmt.Errorf("watching: %w", err)
 	}
 	return w, nil
-}
-
-// Strip reads the first batches of a change in the order of their numbers. It is
-// what Batches reads, several times as fast: a page that asks for itself shows
-// up to a thousand.
-func (s *Store) Strip(ctx context.Context, changeID int64, limit int) (list []wtp.Batch, err error) {
-	rows, err := s.reader(ctx).Raw("SELECT id, change_id, no, parent, step, state, size, attempts, run_at FROM batches WHERE change_id = ? ORDER BY no LIMIT ?", changeID, limit).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("reading batches: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var b wtp.Batch
-		if err := rows.Scan(&b.ID, &b.ChangeID, &b.No, &b.Parent, &b.Step, &b.State, &b.Size, &b.Attempts, &b.RunAt); err != nil {
-			return nil, fmt.Errorf("reading batches: %w", err)
-		}
-		list = append(list, b)
-	}
-	return list, rows.Err()
 }

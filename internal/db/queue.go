@@ -29,7 +29,7 @@ type Ahead struct {
 // most 100 are listed; calls counts all of them.
 func (s *Store) Ahead(ctx context.Context, credentialID int64, kind wtp.ChangeKind, before int64) (rows []Ahead, calls int64, err error) {
 	rows, err = many[Ahead](s.reader(ctx), `SELECT c.number, c.project_id, p.slug AS project_slug, p.name AS project_name, c.confirmed_by_name, c.set_in, c.event_seq,
-		(SELECT COUNT(*) FROM batches b WHERE b.change_id = c.id AND b.state IN ('waiting', 'sending', 'unclear')) AS calls
+		(SELECT CAST(COALESCE(SUM(b.waiting + b.sending + b.unclear), 0) AS bigint) FROM batch_counts b WHERE b.change_id = c.id) AS calls
 		FROM changes c JOIN projects p ON p.id = c.project_id
 		WHERE c.state IN ('queued', 'running') AND p.credential_id = ? AND c.kind = ? AND (CAST(? AS bigint) = 0 OR c.event_seq < ?) ORDER BY c.event_seq`,
 		credentialID, kind, before, before)
@@ -94,39 +94,39 @@ type Pending struct {
 	HeldSize int64       // how many servers that step has
 }
 
-// Pending reads what of a change waits. Its cost grows with its batches only, and
-// for a ramp with the servers of one step.
-func (s *Store) Pending(ctx context.Context, c wtp.Change) (Pending, error) {
+// Pending reads what of a change waits; strip is what Strip read of it. Its cost doesn't
+// grow with the change: the batches of one box are looked at, and for a ramp the servers
+// of one step.
+func (s *Store) Pending(ctx context.Context, c wtp.Change, strip []wtp.Box) (Pending, error) {
 	g := s.reader(ctx)
-	rows, err := many[struct {
-		State wtp.BatchState
-		N     int64
-		RunAt wtp.Instant
-		Step  int64
-	}](g, "SELECT state, COUNT(*) AS n, MIN(run_at) AS run_at, MIN(step) AS step FROM batches WHERE change_id = ? AND state IN ('waiting', 'sending', 'unclear') GROUP BY state", c.ID)
-	if err != nil {
-		return Pending{}, fmt.Errorf("reading batches: %w", err)
-	}
 	var p Pending
-	for _, r := range rows {
-		switch r.State {
-		case wtp.BatchSending:
-			p.Sending = r.N
-		case wtp.BatchUnclear:
-			p.Unclear = r.N
-		case wtp.BatchWaiting:
-			p.Waiting, p.RunAt = r.N, r.RunAt
+	var first int64 // the first box of which something is open
+	for _, b := range strip {
+		p.Sending, p.Unclear, p.Waiting = p.Sending+b.Sending, p.Unclear+b.Unclear, p.Waiting+b.Waiting
+		if first == 0 && b.Open() > 0 {
+			first = b.Box
 		}
-		if p.Step == 0 || r.Step < p.Step {
-			p.Step = r.Step
+	}
+	if p.Waiting > 0 {
+		var err error
+		p.RunAt, err = one[wtp.Instant](g, "SELECT run_at FROM batches WHERE change_id = ? AND state = 'waiting' ORDER BY run_at LIMIT 1", c.ID)
+		if err != nil && !errors.Is(err, wtp.ErrNotFound) { // it may have left since the strip was read
+			return p, fmt.Errorf("reading batches: %w", err)
 		}
 	}
 	if c.Ramp == 0 {
-		p.Step = 0
 		return p, nil
 	}
-	if p.LastStep, err = one[int64](g, "SELECT COALESCE(MAX(step), 0) FROM batches WHERE change_id = ?", c.ID); err != nil {
-		return p, fmt.Errorf("reading batches: %w", err)
+	// Each of the batches that a ramp is cut into is a step of the same number.
+	p.LastStep = wtp.CutOf(c.Kind, true).Calls(c.ToSend)
+	if first > 0 {
+		per := wtp.PerBox(p.LastStep)
+		var err error
+		p.Step, err = one[int64](g, `SELECT step FROM batches WHERE change_id = ? AND step > 0 AND step BETWEEN ? AND ?
+			AND state IN ('waiting', 'sending', 'unclear') ORDER BY step LIMIT 1`, c.ID, per*(first-1)+1, per*first)
+		if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+			return p, fmt.Errorf("reading batches: %w", err)
+		}
 	}
 	if p.Step < 2 {
 		return p, nil

@@ -61,17 +61,13 @@ func singleOut(tx *gorm.DB, half wtp.Batch, hosts []string) error {
 // cut leaves the first part to a waiting batch and makes batches of the others,
 // numbered on.
 func cut(tx *gorm.DB, b wtp.Batch, parts [][]int64) error {
-	last, err := one[int64](tx, "SELECT MAX(no) FROM batches WHERE change_id = ?", b.ChangeID)
-	if err != nil {
-		return fmt.Errorf("numbering batches: %w", err)
-	}
 	if err := moved(exec(tx, "UPDATE batches SET size = ? WHERE id = ? AND state = 'waiting'", len(parts[0]), b.ID)); err != nil {
 		return fmt.Errorf("cutting batch %d: %w", b.No, err)
 	}
-	for i, part := range parts[1:] {
-		n := wtp.Batch{ChangeID: b.ChangeID, No: last + 1 + int64(i), Parent: b.Parent, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: b.RunAt}
-		if err := tx.Create(&n).Error; err != nil {
-			return fmt.Errorf("creating a batch: %w", err)
+	for _, part := range parts[1:] {
+		n := wtp.Batch{Parent: b.Parent, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: b.RunAt}
+		if err := createBatch(tx, b, &n); err != nil {
+			return err
 		}
 		if err := moved(exec(tx, "UPDATE targets SET batch_id = ? WHERE change_id = ? AND seq IN ? AND batch_id = ?", n.ID, b.ChangeID, part, b.ID)); err != nil {
 			return fmt.Errorf("cutting batch %d: %w", b.No, err)

@@ -1,7 +1,9 @@
 package db_test
 
 import (
+	"fmt"
 	"io/fs"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -53,6 +55,12 @@ func TestKindsMigrationKeepsWhatIsThere(t *testing.T) {
 				"INSERT INTO changes (id, uid, project_id, kind, direction, state) VALUES (9, 'v', 1, 'dynamic_wtp', 'disable', 'planned')",
 				"DELETE FROM changes WHERE id = 9",
 				"INSERT INTO batches (id, change_id, no, state, size) VALUES (1, 7, 1, 'accepted', 3)",
+				// Another one, whose batches come by threes into a box, and whose fifth was cut twice.
+				"INSERT INTO changes (id, uid, project_id, number, event_seq, kind, direction, state, target_count, to_send) VALUES (8, 'x', 1, 2, 2, 'dynamic_wtp', 'enable', 'done', 30000, 30000)",
+				batches(8, 130),
+				"UPDATE batches SET state = 'split' WHERE change_id = 8 AND no = 5",
+				"INSERT INTO batches (id, change_id, no, parent, state, size) VALUES (901, 8, 131, (SELECT id FROM batches WHERE change_id = 8 AND no = 5), 'accepted', 1), (902, 8, 132, (SELECT id FROM batches WHERE change_id = 8 AND no = 5), 'split', 2)",
+				"INSERT INTO batches (id, change_id, no, parent, state, size) VALUES (903, 8, 133, 902, 'refused', 1), (904, 8, 134, 902, 'unknown', 1)",
 				"INSERT INTO calls (id, change_id, operation) VALUES (1, 7, 'SetRaspSwitch')",
 				"INSERT INTO targets (change_id, seq, project_id, kind, host_id, wanted, bucket, outcome, batch_id, seen) VALUES (7, 1, 1, 'dynamic_wtp', 'a', 'opened', 'will_change', 'accepted', 1, 'opened'), (7, 2, 1, 'dynamic_wtp', 'b', 'opened', 'will_change', 'accepted', 1, 'closed'), (7, 3, 1, 'dynamic_wtp', 'c', 'opened', 'will_change', 'accepted', 1, '')",
 				"INSERT INTO change_counts (change_id, bucket, outcome, confirmed, n) VALUES (7, 'will_change', 'accepted', 0, 2), (7, 'will_change', 'accepted', 1, 1)",
@@ -68,6 +76,12 @@ func TestKindsMigrationKeepsWhatIsThere(t *testing.T) {
 			got, err := s.ChangeCounts(t.Context(), 7)
 			if err != nil || got.Of(wtp.TargetAccepted) != 3 || got.Confirmed != 1 || got.Otherwise != 1 {
 				t.Errorf("the counters are %+v, %v", got, err)
+			}
+			strip, err := s.Strip(t.Context(), 8)
+			if err != nil || len(strip) != 44 || strip[0] != (wtp.Box{ChangeID: 8, Box: 1, Accepted: 3}) || strip[43].Accepted != 1 {
+				t.Errorf("the strip is %+v, %v", strip, err)
+			} else if strip[1] != (wtp.Box{ChangeID: 8, Box: 2, Accepted: 3, Split: 2, Refused: 1, Unknown: 1}) {
+				t.Errorf("the box with the batch that was cut is %+v", strip[1])
 			}
 			if targets, err := s.Targets(t.Context(), db.TargetQuery{ChangeID: 7, Limit: 10}); err != nil || len(targets) != 3 {
 				t.Errorf("%d targets, %v", len(targets), err)
@@ -86,4 +100,13 @@ func TestKindsMigrationKeepsWhatIsThere(t *testing.T) {
 			}
 		})
 	}
+}
+
+// batches is a statement that stores n accepted batches of a change.
+func batches(change, n int) string {
+	var rows []string
+	for no := 1; no <= n; no++ {
+		rows = append(rows, fmt.Sprintf("(%d, %d, %d, 'accepted', 200)", 100+no, change, no))
+	}
+	return "INSERT INTO batches (id, change_id, no, state, size) VALUES " + strings.Join(rows, ", ")
 }

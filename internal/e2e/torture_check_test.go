@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"wtp-console/internal/hss/hsstest"
+	"wtp-console/internal/wtp"
 )
 
 // told is one server in one change, as the database has it.
@@ -196,6 +197,13 @@ func (g *torture) checkCounters() {
 	kept := read("SELECT change_id, bucket, why, outcome, SUM(n) FROM change_counts GROUP BY change_id, bucket, why, outcome")
 	counted := read("SELECT change_id, bucket, why, outcome, COUNT(*) FROM targets GROUP BY change_id, bucket, why, outcome")
 	require.Equal(g.t, counted, kept, "kept counters and counted targets")
+	var columns []string
+	for _, s := range wtp.BatchStates() {
+		columns = append(columns, fmt.Sprintf("SELECT change_id, box, '' AS why, '%[1]s' AS state, %[1]s AS n FROM batch_counts", s))
+	}
+	kept = read(strings.Join(columns, " UNION ALL "))
+	counted = read("SELECT change_id, box, '' AS why, state, COUNT(*) FROM batches GROUP BY change_id, box, state")
+	require.Equal(g.t, counted, kept, "kept counters and counted batches")
 }
 
 // claims reads from the logs who carried each change out, one after the other, and

@@ -12,12 +12,8 @@ import (
 	"wtp-console/internal/wtp"
 )
 
-const (
-	// stripBatches is how many batches the strip of a change reads at most.
-	stripBatches = 1200
-	// problemRows is how many refused servers are grouped by what HSS said.
-	problemRows = 200
-)
+// problemRows is how many refused servers are grouped by what HSS said.
+const problemRows = 200
 
 func tally(c db.Counts) views.Tally {
 	return views.Tally{Outcome: c.Outcome, Confirmed: c.Confirmed, Otherwise: c.Otherwise}
@@ -102,7 +98,7 @@ func (s *Server) changeView(r *request) (views.ChangeView, error) {
 	if err := s.fillTimer(r, &v); err != nil {
 		return v, err
 	}
-	if v.Batches, err = s.Store.Strip(r.ctx(), c.ID, stripBatches); err != nil {
+	if v.Boxes, err = s.Store.Strip(r.ctx(), c.ID); err != nil {
 		return v, err
 	}
 	if err := s.fillWaits(r, &v); err != nil {
@@ -227,6 +223,14 @@ func (s *Server) fillCalls(r *request, v *views.ChangeView) error {
 		v.Calls = v.Calls[:listRows]
 		v.CallsNext = v.Calls[listRows-1].ID
 	}
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, len(v.Calls))
+	for i, c := range v.Calls {
+		ids[i] = c.BatchID
+	}
+	v.BatchNos, err = s.Store.BatchNumbers(r.ctx(), ids)
 	return err
 }
 

@@ -66,7 +66,7 @@ func (s *Server) fillWaits(r *request, v *views.ChangeView) error {
 	if v.Queue, err = s.queue(r, v.Page, v.Change, limits.CallsPerMinute); err != nil {
 		return err
 	}
-	p, err := s.Store.Pending(r.ctx(), v.Change)
+	p, err := s.Store.Pending(r.ctx(), v.Change, v.Boxes)
 	v.Pending = pendingView(p)
 	return err
 }

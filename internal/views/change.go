@@ -50,7 +50,8 @@ type ChangeView struct {
 	Page
 	Change        wtp.Change
 	Tally         Tally
-	Batches       []wtp.Batch
+	Boxes         []wtp.Box       // how its batches stand
+	BatchNos      map[int64]int64 // numbers of the batches of Calls, by ID
 	Problems      []Problem
 	Queue         QueueView         // while it isn't over
 	Pending       PendingView       // while it isn't over
@@ -410,10 +411,8 @@ func (v ChangeView) callTook(c wtp.Call) string {
 }
 
 func (v ChangeView) batchNo(id int64) string {
-	for _, b := range v.Batches {
-		if b.ID == id {
-			return strconv.FormatInt(b.No, 10)
-		}
+	if no, ok := v.BatchNos[id]; ok {
+		return strconv.FormatInt(no, 10)
 	}
 	return ""
 }

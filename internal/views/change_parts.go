@@ -236,48 +236,83 @@ func (v ChangeView) troubleCount() string {
 
 func troubleID(i int) string { return "problem-" + strconv.Itoa(i) }
 
-// maxTiles is how many batches are drawn one by one; above, a tile is ten.
-const maxTiles = 120
-
 type batchTileView struct {
 	no                 int64
 	class, icon, title string
 }
 
-func (v ChangeView) batchText() string {
-	var done, all int64
-	for _, b := range v.Batches {
-		switch b.State {
-		case wtp.BatchSplit:
-			continue
-		case wtp.BatchWaiting, wtp.BatchSending, wtp.BatchUnclear:
-		default:
-			done++
-		}
-		all++
-	}
-	return v.N(all, "%d of %d done", "%d of %d done", done, all)
+// planned is how many batches the change was cut into when it was confirmed.
+func (v ChangeView) planned() int64 {
+	return wtp.CutOf(v.Change.Kind, v.Change.Ramp == 1).Calls(v.Change.ToSend)
 }
 
-func (v ChangeView) tiles() []batchTileView {
-	var tiles []batchTileView
-	if len(v.Batches) <= maxTiles {
-		for _, b := range v.Batches {
-			class, icon, word := v.batchStatus(b.State)
-			tiles = append(tiles, batchTileView{b.No, class, icon, v.T("Batch %s: %s, %d servers", strconv.FormatInt(b.No, 10), word, b.Size)})
-		}
-		return tiles
+// batches is how many there are, with those that others were cut into.
+func (v ChangeView) batches() int64 {
+	var n int64
+	for _, b := range v.Boxes {
+		n += b.Done() + b.Stopped + b.Open() + b.Split
 	}
-	for at := 0; at < len(v.Batches); at += 10 {
-		ten := v.Batches[at:min(at+10, len(v.Batches))]
-		worst := ten[0].State
-		for _, b := range ten {
-			if rank(b.State) > rank(worst) {
-				worst = b.State
+	return n
+}
+
+// batchText says how many batches were sent and have an outcome. What a batch was cut
+// into counts in its place.
+func (v ChangeView) batchText() string {
+	var done, stopped, all int64
+	for _, b := range v.Boxes {
+		done, stopped = done+b.Done(), stopped+b.Stopped
+		all += b.Done() + b.Stopped + b.Open()
+	}
+	text := v.N(all, "%d of %d done", "%d of %d done", done, all)
+	if stopped > 0 {
+		text = v.T("%s, %d never sent", text, stopped)
+	}
+	if per := v.Change.Kind.PerCall(); per > 1 {
+		text = v.T("%s, at most %d servers each", text, per)
+	}
+	return text
+}
+
+// boxText says what a box of the strip is; "" if it is one batch.
+func (v ChangeView) boxText() string {
+	per := wtp.PerBox(v.planned())
+	if per == 1 {
+		return ""
+	}
+	return v.T("A box is %d batches, and shows the one that most needs to be looked at.", per)
+}
+
+// tiles are the boxes of the strip, each drawn as the batch in it that most needs to
+// be noticed.
+func (v ChangeView) tiles() []batchTileView {
+	n := v.planned()
+	per := wtp.PerBox(n)
+	tiles := make([]batchTileView, 0, len(v.Boxes))
+	for _, b := range v.Boxes {
+		first, last := (b.Box-1)*per+1, min(b.Box*per, n)
+		var worst wtp.BatchState
+		var words []string
+		var all int64
+		for _, s := range wtp.BatchStates() {
+			k := b.Of(s)
+			if k == 0 {
+				continue
 			}
+			if all += k; rank(s) > rank(worst) {
+				worst = s
+			}
+			_, _, word := v.batchStatus(s)
+			words = append(words, v.T("%d %s", k, word))
 		}
 		class, icon, word := v.batchStatus(worst)
-		tiles = append(tiles, batchTileView{ten[0].No, class, icon, v.T("Batches %s to %s: %s", strconv.FormatInt(ten[0].No, 10), strconv.FormatInt(ten[len(ten)-1].No, 10), word)})
+		if all > 1 {
+			word = strings.Join(words, v.T(", "))
+		}
+		title := v.T("Batch %s: %s", strconv.FormatInt(first, 10), word)
+		if last > first {
+			title = v.T("Batches %s to %s: %s", strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), word)
+		}
+		tiles = append(tiles, batchTileView{first, class, icon, title})
 	}
 	return tiles
 }
@@ -289,7 +324,7 @@ func rank(s wtp.BatchState) int {
 			return i
 		}
 	}
-	return -1
+	return -1 // "", of no batch
 }
 
 // batchStatus draws a batch. An accepted one is green only once all that was
@@ -310,7 +345,7 @@ func (v ChangeView) batchStatus(s wtp.BatchState) (class, icon, word string) {
 	case wtp.BatchRefused:
 		return "tile-bad", "x", v.T("refused")
 	case wtp.BatchSplit:
-		return "", "arrows-sort", v.T("refused as a whole, sent again in halves")
+		return "", "arrows-sort", v.T("sent on in other batches")
 	case wtp.BatchUnknown:
 		return "tile-unk", "help-circle", v.T("unknown")
 	case wtp.BatchMixed:

@@ -44,11 +44,13 @@ func doneChange() ChangeView {
 
 func TestAcceptedIsNeverGreen(t *testing.T) {
 	v := doneChange()
-	v.Batches = []wtp.Batch{{ID: 1, No: 1, State: wtp.BatchAccepted, Size: 5}, {ID: 2, No: 2, State: wtp.BatchAccepted, Size: 5}}
+	v.Change.ToSend = 210
+	v.Tally.Outcome[wtp.TargetAccepted] = 210
+	v.Boxes = []wtp.Box{{Box: 1, Accepted: 1}, {Box: 2, Accepted: 1}}
 	d := drawn(t, ChangeProgress(v))
 	require.Zero(t, d.Find(".tile-ok, .f-ok, .st-ok").Length())
 	require.Equal(t, "warn", v.pill().kind)
-	v.Tally.Confirmed = 10
+	v.Tally.Confirmed = 210
 	d = drawn(t, ChangeProgress(v))
 	require.Equal(t, 2, d.Find(".tile-ok").Length())
 	require.Equal(t, "ok", v.pill().kind)
@@ -71,19 +73,34 @@ func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
 	require.False(t, polls)
 }
 
-func TestManyBatchesShareTiles(t *testing.T) {
+func TestManyBatchesShareBoxes(t *testing.T) {
 	v := doneChange()
-	for no := int64(1); no <= 501; no++ {
-		v.Batches = append(v.Batches, wtp.Batch{ID: no, No: no, State: wtp.BatchAccepted, Size: 200})
+	v.Change.ToSend = 100_001 // 501 batches
+	for no := int64(1); no <= 56; no++ {
+		v.Boxes = append(v.Boxes, wtp.Box{Box: no, Accepted: 9})
 	}
-	v.Batches[14].State = wtp.BatchRefused
+	v.Boxes[1] = wtp.Box{Box: 2, Accepted: 10, Split: 2, Refused: 1}
+	v.Boxes[55] = wtp.Box{Box: 56, Accepted: 6}
 	tiles := v.tiles()
-	require.Len(t, tiles, 51)
-	require.Equal(t, "Batches 11 to 20: refused", tiles[1].title)
+	require.Len(t, tiles, 56)
+	require.Equal(t, "Batches 10 to 18: 10 accepted, 1 refused, 2 sent on in other batches", tiles[1].title)
 	require.Equal(t, "tile-bad", tiles[1].class)
-	require.Equal(t, "Batches 501 to 501: accepted", tiles[50].title)
-	v.Batches = v.Batches[:120]
-	require.Len(t, v.tiles(), 120)
+	require.Equal(t, "Batches 496 to 501: 6 accepted", tiles[55].title)
+	require.Equal(t, "A box is 9 batches, and shows the one that most needs to be looked at.", v.boxText())
+	require.Equal(t, "503 of 503 done, at most 200 servers each", v.batchText())
+
+	v.Change.ToSend = 60 * 200
+	v.Boxes = v.Boxes[:2]
+	v.Boxes[0] = wtp.Box{Box: 1, Unclear: 1}
+	require.Equal(t, "Batch 1: checking", v.tiles()[0].title)
+	require.Empty(t, v.boxText())
+}
+
+func TestWhatWasNeverSentIsNotDone(t *testing.T) {
+	v := doneChange()
+	v.Change.State, v.Change.ToSend = wtp.Stopped, 1200
+	v.Boxes = []wtp.Box{{Box: 1, Accepted: 1}, {Box: 2, Unknown: 1}, {Box: 3, Stopped: 1}, {Box: 4, Stopped: 1}, {Box: 5, Stopped: 1}, {Box: 6, Stopped: 1}}
+	require.Equal(t, "2 of 6 done, 4 never sent, at most 200 servers each", v.batchText())
 }
 
 func TestProgressIsAnnouncedByQuarters(t *testing.T) {
@@ -150,4 +167,12 @@ func TestATimerIsListedOnce(t *testing.T) {
 	v.Plan.Direction = wtp.Disable
 	require.Len(t, v.conflictLines(), 3)
 	require.Contains(t, v.conflictLines()[0].text, "It stays for 2 servers that are skipped here.")
+}
+
+func TestAPlanNeverTakesAtLeastLessThanAMinute(t *testing.T) {
+	v := PreviewView{Page: changePage(), Plan: wtp.Change{Kind: wtp.DynamicWTP, ToSend: 5}}
+	v.Queue.Budget = wtp.Budget{Limit: 5, Now: wtp.At(v.Now)}
+	require.Equal(t, "less than a minute, at about 22:05", v.timeText(true))
+	v.Plan.ToSend = 5000
+	require.Contains(t, v.timeText(true), "at least about ")
 }

@@ -62,7 +62,7 @@ func (v PreviewView) callsText(ramp bool) string {
 // timeText says how long the plan takes and when it would be through.
 func (v PreviewView) timeText(ramp bool) string {
 	at := v.Queue.Budget.At(v.Queue.Calls + v.calls(ramp))
-	if ramp {
+	if ramp && at.Sub(v.Queue.Budget.Now) >= time.Minute { // else it would be at least less than one
 		return v.T("at least %s, until %s", v.about(at.Sub(v.Queue.Budget.Now)), v.ClockText(at))
 	}
 	return v.until(at, v.Queue.Budget.Now)

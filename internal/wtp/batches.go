@@ -66,3 +66,60 @@ func (c Cut) Calls(n int64) int64 {
 	}
 	return c.Leading() + (n-c.Lead[1]+c.Per-1)/c.Per
 }
+
+// MaxBoxes is how many boxes the strip of a change has at most.
+const MaxBoxes = 60
+
+// PerBox is how many of n batches are counted in one box of the strip, at least 1; in
+// the last one there may be fewer.
+func PerBox(n int64) int64 { return max((n+MaxBoxes-1)/MaxBoxes, 1) }
+
+// BoxOf is the box, from 1 to MaxBoxes, of the batch with the number no, from 1, of n.
+func BoxOf(no, n int64) int64 { return (no-1)/PerBox(n) + 1 }
+
+// Box is how many of the batches that are counted in a box of the strip are in each
+// state. What a batch was cut into is counted in the box of that batch.
+type Box struct {
+	ChangeID int64
+	Box      int64 // from 1
+	Waiting  int64
+	Sending  int64
+	Unclear  int64
+	Accepted int64
+	Refused  int64
+	Split    int64
+	Unknown  int64
+	Mixed    int64
+	Stopped  int64
+}
+
+// Of is how many batches have the state.
+func (b Box) Of(s BatchState) int64 {
+	switch s {
+	case BatchWaiting:
+		return b.Waiting
+	case BatchSending:
+		return b.Sending
+	case BatchUnclear:
+		return b.Unclear
+	case BatchAccepted:
+		return b.Accepted
+	case BatchRefused:
+		return b.Refused
+	case BatchSplit:
+		return b.Split
+	case BatchUnknown:
+		return b.Unknown
+	case BatchMixed:
+		return b.Mixed
+	case BatchStopped:
+		return b.Stopped
+	}
+	return 0
+}
+
+// Open is how many batches are not over.
+func (b Box) Open() int64 { return b.Waiting + b.Sending + b.Unclear }
+
+// Done is how many batches were sent and have an outcome.
+func (b Box) Done() int64 { return b.Accepted + b.Refused + b.Unknown + b.Mixed }

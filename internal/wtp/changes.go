@@ -335,11 +335,16 @@ const (
 	BatchUnclear  BatchState = "unclear"
 	BatchAccepted BatchState = "accepted"
 	BatchRefused  BatchState = "refused" // of one target
-	BatchSplit    BatchState = "split"   // refused; its targets went into two halves
+	BatchSplit    BatchState = "split"   // refused, or joined with others; its targets went into other batches
 	BatchUnknown  BatchState = "unknown"
 	BatchMixed    BatchState = "mixed" // settled by reading back, target by target
 	BatchStopped  BatchState = "stopped"
 )
+
+// BatchStates are all of them, in the order in which a batch goes through them.
+func BatchStates() []BatchState {
+	return []BatchState{BatchWaiting, BatchSending, BatchUnclear, BatchAccepted, BatchRefused, BatchSplit, BatchUnknown, BatchMixed, BatchStopped}
+}
 
 // Batch is up to MaxHosts targets sent in one HSS call.
 type Batch struct {
@@ -347,6 +352,7 @@ type Batch struct {
 	ChangeID int64
 	No       int64 // from 1, in order of sending
 	Parent   int64 // the batch it was split from; 0: none
+	Box      int64 // of the strip that it is counted in: see BoxOf; its parent's if it has one
 	Step     int64 // begins when all of the steps before were read back as wanted; 0: waits for none
 	State    BatchState
 	Size     int64

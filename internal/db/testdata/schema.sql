@@ -19,6 +19,21 @@ CREATE TABLE backup_use (
   PRIMARY KEY (project_id, backup_host_id, group_name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE batch_counts (
+  change_id INTEGER NOT NULL DEFAULT 0 REFERENCES changes (id),
+  box INTEGER NOT NULL DEFAULT 0 CHECK (box BETWEEN 1 AND 60),
+  waiting INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0),
+  sending INTEGER NOT NULL DEFAULT 0 CHECK (sending >= 0),
+  unclear INTEGER NOT NULL DEFAULT 0 CHECK (unclear >= 0),
+  accepted INTEGER NOT NULL DEFAULT 0 CHECK (accepted >= 0),
+  refused INTEGER NOT NULL DEFAULT 0 CHECK (refused >= 0),
+  split INTEGER NOT NULL DEFAULT 0 CHECK (split >= 0),
+  unknown INTEGER NOT NULL DEFAULT 0 CHECK (unknown >= 0),
+  mixed INTEGER NOT NULL DEFAULT 0 CHECK (mixed >= 0),
+  stopped INTEGER NOT NULL DEFAULT 0 CHECK (stopped >= 0),
+  PRIMARY KEY (change_id, box)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE batches (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   change_id INTEGER NOT NULL DEFAULT 0 REFERENCES changes (id),
@@ -28,7 +43,7 @@ CREATE TABLE batches (
   size INTEGER NOT NULL DEFAULT 0 CHECK (size BETWEEN 1 AND 200),
   attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
   run_at INTEGER NOT NULL DEFAULT 0
-, step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0)) STRICT;
+, step INTEGER NOT NULL DEFAULT 0 CHECK (step >= 0), box INTEGER NOT NULL DEFAULT 0 CHECK (box >= 0)) STRICT;
 
 CREATE UNIQUE INDEX batches_no ON batches (change_id, no);
 
