@@ -161,6 +161,19 @@ func TestTimerIsSeenMovedAndCancelled(t *testing.T) {
 	require.Zero(t, b.get("/p/shop/servers").is(200).page().Find("#list .st:contains('Off until')").Length())
 }
 
+// TestAnUndoneChangeDoesNotPromiseItsTimer: the timer finds nothing, and doesn't say
+// that it turns all of them on.
+func TestAnUndoneChangeDoesNotPromiseItsTimer(t *testing.T) {
+	c, p, b := shop(t, allOn(3))
+	c.timedOff(b)
+	c.inventory(p, fleet(3))
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "on 3 servers.")
+	undo := b.post("/p/shop/changes/1/undo").is(303).Header.Get("Location")
+	b.post(undo+"/confirm", "reason", "Too early").to("/p/shop/changes/2")
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "What #2 turned on again is left alone.")
+	require.NotContains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "on 3 servers")
+}
+
 func TestTurnOnNowEndsTheTimer(t *testing.T) {
 	c, _, b := shop(t, allOn(3))
 	c.timedOff(b)

@@ -66,6 +66,15 @@ func (p Page) timerText(t TimerView) string {
 	return p.N(t.Hosts, "In %s, on %d server.", "In %s, on %d servers.", p.in(t.DueAt), t.Hosts)
 }
 
+// timerText is the countdown of the change's own timer. After an undo it has less to
+// do, or nothing.
+func (v ChangeView) timerText(t TimerView) string {
+	if n := len(v.Linked.Undo); n > 0 && t.DueAt > wtp.At(v.Now) {
+		return v.T("In %s. What %s turned on again is left alone.", v.in(t.DueAt), numberText(v.Linked.Undo[n-1].Number))
+	}
+	return v.Page.timerText(t)
+}
+
 // endText says how a timer came to its end.
 func (v ChangeView) endText() string {
 	t := v.Timer
