@@ -200,6 +200,7 @@ func (b *browser) visit(url, name, path string, all bool) {
 				b.fullShot(full)
 				require.Empty(b.t, b.complaints(), full)
 				require.LessOrEqual(b.t, eval[int](b, `document.documentElement.scrollWidth`), int(width), "%s is wider than the screen: %s", full, b.widest())
+				require.Empty(b.t, b.spilling(), full)
 				if dark == (lang == "zh-CN") && dark == (width == 390) || dark && lang == "en" && width == 1440 {
 					require.Empty(b.t, b.axe(), full)
 				}
@@ -216,6 +217,14 @@ func (b *browser) visit(url, name, path string, all bool) {
 // widest names what reaches farthest to the right.
 func (b *browser) widest() string {
 	return eval[string](b, `(()=>{let w=0,n="";for(const e of document.querySelectorAll("main *")){const r=e.getBoundingClientRect();if(r.right>w){w=r.right;n=e.tagName+"."+e.className+" "+r.right}}return n})()`)
+}
+
+// spilling names buttons whose text doesn't fit, and tables that reach out of their card.
+func (b *browser) spilling() string {
+	return eval[string](b, `(()=>{const out=[];
+		for(const e of document.querySelectorAll("main .btn"))if(e.offsetParent&&e.scrollWidth>e.clientWidth+1)out.push("button "+e.innerText);
+		for(const t of document.querySelectorAll("main .card table"))if(!t.closest(".scroll-md")&&t.getBoundingClientRect().right>t.closest(".card").getBoundingClientRect().right+1)out.push("table "+t.innerText.slice(0,40));
+		return out.join("; ")})()`)
 }
 
 // axe runs axe-core with the rules of WCAG 2.2 AA and its best practices.
@@ -247,4 +256,17 @@ func TestChangeUnderWayFitsAPhone(t *testing.T) {
 	change := strings.TrimPrefix(b.where(), url)
 	b.waitFor("#tabs", "Accepted, not seen yet", 20*time.Second)
 	b.glance(url, "change-under-way", change)
+
+	// Six calls were just made. With one a minute, what comes next waits for its turn.
+	b.open(url + "/settings/limits")
+	b.fill("#calls_per_minute", "1")
+	b.follow("main form [type=submit]")
+	next := b.planFirst(url, 3)
+	b.glance(url, "preview-waits", next)
+	b.open(url + next)
+	b.fill("#reason", "A few more")
+	b.follow("#go")
+	waiting := strings.TrimPrefix(b.where(), url)
+	b.waitFor("#progress", "Waits for the shared budget of 1 call a minute.", 20*time.Second)
+	b.glance(url, "change-waits", waiting)
 }

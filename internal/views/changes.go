@@ -242,11 +242,7 @@ func (v ChangesView) rowWhy(r ChangeRow) string {
 }
 
 func (v ChangesView) rowMeta(r ChangeRow) string {
-	s := numberText(r.Change.Number) + " · " + v.whoText(r.Change) + " · " + v.ClockText(r.Change.ConfirmedAt)
-	if v.Project == nil {
-		s += " · " + r.ProjectName
-	}
-	return s
+	return numberText(r.Change.Number) + " · " + v.whoText(r.Change) + " · " + v.local(r.Change.ConfirmedAt).Format("15:04")
 }
 
 // rowOutcome is the result of a line in one phrase.

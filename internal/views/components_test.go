@@ -10,6 +10,8 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
+
+	"wtp-console/internal/wtp"
 )
 
 // layouts are the only whole documents whose name doesn't end in Page.
@@ -148,4 +150,12 @@ func TestChineseReachesEveryPage(t *testing.T) {
 		}
 		require.Regexp(t, `\p{Han}`, render(t, c), name)
 	}
+}
+
+func TestWhatAnEventIsAboutIsTranslated(t *testing.T) {
+	v := EventsView{Page: changePage()}
+	for subject, want := range map[string]string{"change 6": "#6", "change 1234": "#1234", "change of plans": "change of plans", "change ": "change ", "Storefront": "Storefront"} {
+		require.Equal(t, want, v.subject(wtp.Event{Verb: "set.saved", Subject: subject}))
+	}
+	require.Equal(t, "Calls a minute", v.subject(wtp.Event{Verb: "setting.changed", Subject: wtp.CallsPerMinute}))
 }

@@ -63,10 +63,21 @@ func (v EventsView) change(e wtp.Event) (href, number string) {
 	}
 	for _, p := range v.Projects {
 		if p.ID == e.ProjectID {
-			return "/p/" + url.PathEscape(p.Slug) + "/changes/" + strconv.FormatInt(n, 10), "#" + v.Int(n)
+			return "/p/" + url.PathEscape(p.Slug) + "/changes/" + strconv.FormatInt(n, 10), numberText(n)
 		}
 	}
 	return "", ""
+}
+
+// subject is what an event is about, in the reader's words where it isn't a name.
+func (v EventsView) subject(e wtp.Event) string {
+	if n, ok := strings.CutPrefix(e.Subject, "change "); ok && n != "" && strings.Trim(n, "0123456789") == "" {
+		return "#" + n
+	}
+	if label := (LimitsView{Page: v.Page}).labels()[e.Subject]; label != "" && e.Verb == "setting.changed" {
+		return label
+	}
+	return e.Subject
 }
 
 // eventWord says what an event is. A verb that the console doesn't know, of a

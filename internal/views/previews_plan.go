@@ -94,7 +94,7 @@ func (v PreviewView) budgetText() string {
 	case b.BlockedUntil > b.Now:
 		return v.T("HSS refused a call as one too many; the next is made at about %s.", v.ClockText(b.BlockedUntil))
 	case free <= 0:
-		return v.T("All %d calls a minute were just used.", b.Limit)
+		return v.N(b.Limit, "The one call a minute was just used.", "All %d calls a minute were just used.")
 	case len(b.Taken) > 0:
 		return v.N(b.Limit, "At most %d call a minute, %d of them free now. Reading back is not included.", "At most %d calls a minute, %d of them free now. Reading back is not included.", b.Limit, free)
 	}

@@ -153,7 +153,7 @@ func (v RestartsView) offText(r RestartRow) string {
 
 // RestartText says on the page of an overview or a change how many servers wait.
 func (p Page) RestartText(n int64) string {
-	return p.N(n, "%d server needs a Tomcat restart", "%d servers need a Tomcat restart")
+	return p.N(n, "%d server needs a Tomcat restart.", "%d servers need a Tomcat restart.")
 }
 
 func (v RestartsView) restartAction() string {
