@@ -40,47 +40,6 @@ func TestThousandServersTakeFiveCalls(t *testing.T) {
 	})
 }
 
-// TestTwoPoisonedServers: two servers that HSS refuses end as two refusals. What it
-// shows of them leads there with three more calls each; where it shows nothing, the
-// halves do, with 16 at most.
-func TestTwoPoisonedServers(t *testing.T) {
-	refuse := func(g *rig, host string) {
-		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultRefuse, Hosts: []string{host}})
-	}
-	offline := func(g *rig, host string) {
-		gone, _ := g.sim.Server(g.project.HSSProjectID, host)
-		gone.AgentStatus = "offline"
-		g.sim.SetServer(g.project.HSSProjectID, gone)
-	}
-	t.Run("offline", func(t *testing.T) { twoPoisoned(t, 10000, offline, "accepted 9998 refused 2", 50+2*3) })
-	t.Run("without a cause", func(t *testing.T) { twoPoisoned(t, 10000, refuse, "accepted 9998 refused 2", 50+2*16) })
-}
-
-func twoPoisoned(t *testing.T, servers int, poison func(g *rig, host string), outcomes string, most int) {
-	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
-		g := newRig(t, clock, open(), fleet(servers))
-		g.read()
-		c := g.confirm(wtp.Enable)
-		all := g.targets(c)
-		poisoned := []string{all[737].HostID, all[4001].HostID}
-		for _, id := range poisoned {
-			poison(g, id)
-		}
-		g.finish(c)
-		g.want(c, wtp.Done, outcomes)
-		for _, target := range g.targets(c) {
-			if target.Outcome == wtp.TargetRefused && (target.Code != "HSS.1007" || target.Message == "" || target.CallID == 0) {
-				t.Errorf("refused without a reason: %+v", target)
-			}
-		}
-		if n := g.sent(hsstest.OpSetRaspSwitch); n > most {
-			t.Errorf("%d calls for %d servers, two of them poisoned", n, servers)
-		} else {
-			t.Logf("%d calls for %d servers, two of them poisoned", n, servers)
-		}
-	})
-}
-
 func TestHungUpAfterApplyingIsNotSentAgain(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), fleet(600))
@@ -361,7 +320,7 @@ func TestAnEndedChangeIsNotLost(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), fleet(3))
 		g.read()
-		c := g.confirm(wtp.Enable)
+		g.confirm(wtp.Enable)
 		c, ok, err := g.store.ClaimChange(t.Context(), "late")
 		g.must(err)
 		if !ok {

@@ -237,6 +237,7 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 			stop = cmp.Or(stop, w.countRefusals(kind))
 			if kind == db.Split {
 				refused = append(refused, s)
+				w.searching = true
 			}
 		}
 	}
@@ -298,7 +299,7 @@ func (w *work) countRefusals(kind db.VerdictKind) string {
 }
 
 // tooManyRefused calls in a row, none accepted between them, stop a change.
-// Finding one culprit among 200 takes at most nine.
+// Finding one culprit among 200 takes at most nine that are refused.
 const tooManyRefused = 20
 
 // tooManyUnclear sendings in a row stop a change even if they are of few batches.

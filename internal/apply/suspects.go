@@ -8,24 +8,41 @@ import (
 )
 
 const (
-	suspectsOf   = 16 // smaller batches are halved: a reading would save nothing
+	suspectsOf   = 16 // of smaller batches a reading would save nothing
 	suspectsMost = 8  // more than that isn't a few culprits, and each costs a call
 )
 
-// singleOut looks for the culprits of a whole batch that HSS refused: servers that its
-// answer names, or else that went offline, lost WTP or left since the plan was made.
-// Each is sent alone and the others together, which takes three calls in place of up
-// to sixteen. Without such servers, or without a reading, the halves are sent as they
-// are.
+// search sends what is best sent next while HSS may have refused calls whose culprits
+// are not known: b or another batch made in its place.
+func (w *work) search(ctx context.Context, b wtp.Batch) error {
+	a, err := w.Store.Arrange(ctx, w.owner, b, w.refused >= wtp.MostRefused)
+	switch {
+	case err != nil:
+		return err
+	case a.Wait && w.flying > 0:
+		return w.idle(ctx, look)
+	case len(a.Targets) == 0:
+		return nil // stopped this very moment: the next round knows
+	}
+	w.searching = a.Again
+	w.mixed[a.Batch.ID] = a.Search
+	return w.send(ctx, a.Batch, a.Targets)
+}
+
+// singleOut looks for the culprits of a batch that HSS refused: servers that its answer
+// names, or else that went offline, lost WTP or left since the plan was made. Each is
+// sent alone. Without such servers, or without a reading, they are searched for; see
+// wtp.Pool.
 func (w *work) singleOut(ctx context.Context, s *sending) error {
-	if s.batch.Parent != 0 || len(s.targets) < suspectsOf || w.change.Kind != wtp.DynamicWTP {
+	if w.change.Kind != wtp.DynamicWTP {
 		return nil
 	}
 	suspects := named(s)
-	if len(suspects) == 0 {
+	// A reading is not made again for what a search sends.
+	if len(suspects) == 0 && s.batch.Parent == 0 && !w.mixed[s.batch.ID] && len(s.targets) >= suspectsOf {
 		var err error
 		if suspects, err = w.unfit(ctx, s.targets); err != nil {
-			w.log.Warn("what HSS shows of a refused batch could not be read; it is halved", "batch", s.batch.No, "err", err)
+			w.log.Warn("what HSS shows of a refused batch could not be read; its culprit is searched for", "batch", s.batch.No, "err", err)
 			return ctx.Err()
 		}
 	}

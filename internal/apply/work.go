@@ -37,12 +37,14 @@ type work struct {
 	failed    map[int64]bool        // batches without a clear answer since the last clear one
 	unclear   int                   // sendings without a clear answer since then
 	refused   int                   // calls refused in a row
+	searching bool                  // HSS refused a call of several, or may have before we came
+	mixed     map[int64]bool        // batches that are sent with suspects of a refused one about
 	conflicts int                   // refusals to begin a call in a row
 	looked    lookedAt              // the last reading of a step
 }
 
 func newWork(r *Runner, change wtp.Change, owner string, log *slog.Logger) *work {
-	return &work{Runner: r, owner: owner, change: change, log: log, atOnce: 1, landed: make(chan *sending, wtp.MaxCallsAtOnce),
+	return &work{Runner: r, owner: owner, change: change, log: log, atOnce: 1, landed: make(chan *sending, wtp.MaxCallsAtOnce), searching: true, mixed: map[int64]bool{},
 		unsettled: map[int64]wtp.Instant{}, readings: map[int64]int64{}, failed: map[int64]bool{}}
 }
 
@@ -71,6 +73,8 @@ func (w *work) round(ctx context.Context) (over bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
+	case ok && b.State == wtp.BatchWaiting && w.searching && w.change.Kind == wtp.DynamicWTP:
+		return false, w.search(ctx, b)
 	case ok && b.State == wtp.BatchWaiting:
 		return false, w.send(ctx, b, targets)
 	case !ok && until > 0:

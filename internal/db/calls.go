@@ -158,7 +158,9 @@ func (s *Store) judge(ctx context.Context, tx *gorm.DB, c wtp.Change, b wtp.Batc
 			_, err = moveBatch(tx, b, "", nil, wtp.TargetStopped, decided...)
 			break
 		}
-		err = s.split(ctx, tx, b, v.RunAt)
+		if err = suspect(tx, b); err == nil {
+			err = s.split(ctx, tx, b, v.RunAt)
+		}
 	case Unclear:
 		_, err = moveBatch(tx, b, wtp.BatchUnclear, []set{{"run_at", v.RunAt}}, wtp.TargetUnclear, set{"call_id", call.ID})
 	default:
@@ -179,7 +181,7 @@ func (s *Store) split(ctx context.Context, tx *gorm.DB, b wtp.Batch, runAt wtp.I
 	if _, err := moveBatch(tx, b, wtp.BatchSplit, nil, wtp.TargetWaiting); err != nil {
 		return err
 	}
-	half := (len(seqs) + 1) / 2 // SingleOut may cut them anew
+	half := (len(seqs) + 1) / 2 // SingleOut and Arrange may cut them anew
 	for _, part := range [][]int64{seqs[:half], seqs[half:]} {
 		n := wtp.Batch{Parent: b.ID, Step: b.Step, State: wtp.BatchWaiting, Size: int64(len(part)), RunAt: runAt}
 		if err := createBatch(tx, b, &n); err != nil {

@@ -260,6 +260,9 @@ func (s *Store) finish(tx *gorm.DB, c wtp.Change) (wtp.Change, error) {
 	if err := moveChange(tx, c.ID, []wtp.ChangeState{from}, c.State, set{"finished_at", now}, set{"read_back_at", now}); err != nil {
 		return c, err
 	}
+	if _, err := exec(tx, "DELETE FROM suspects WHERE change_id = ?", c.ID); err != nil {
+		return c, fmt.Errorf("forgetting suspects: %w", err)
+	}
 	counts, err := readCounts(tx, []int64{c.ID})
 	if err != nil {
 		return c, err

@@ -97,6 +97,7 @@ func (s *Store) Check(ctx context.Context) error {
 		SELECT project_id, backup_host_id, group_name, COUNT(*) FROM servers WHERE backup_host_id <> '' GROUP BY project_id, backup_host_id, group_name`)
 	none("counter of the restart list", `SELECT c.project_id, c.n FROM restart_counts c WHERE c.n <> (SELECT COUNT(*) FROM restarts r WHERE r.project_id = c.project_id AND r.state = 'open')`)
 	none("restart list not counted", "SELECT project_id FROM restarts WHERE state = 'open' EXCEPT SELECT project_id FROM restart_counts WHERE n > 0")
+	none("search in a change that is over", "SELECT DISTINCT s.change_id FROM suspects s JOIN changes c ON c.id = s.change_id WHERE c.state IN ('done', 'stopped')")
 	if n, bad, err := s.VerifyEvents(ctx); err != nil || bad != 0 {
 		errs = append(errs, fmt.Errorf("history: %d events hold, event %d doesn't: %w", n, bad, err))
 	}

@@ -459,6 +459,13 @@ CREATE INDEX sign_in_failures_at ON sign_in_failures (at);
 
 CREATE INDEX sign_in_failures_key ON sign_in_failures (key, at);
 
+CREATE TABLE suspects (
+  change_id INTEGER NOT NULL DEFAULT 0 REFERENCES changes (id),
+  batch_id INTEGER NOT NULL DEFAULT 0,
+  seq INTEGER NOT NULL DEFAULT 0 CHECK (seq > 0),
+  PRIMARY KEY (change_id, batch_id, seq)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE "targets" (
   change_id INTEGER NOT NULL DEFAULT 0,
   seq INTEGER NOT NULL DEFAULT 0 CHECK (seq > 0),
