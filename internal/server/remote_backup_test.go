@@ -49,7 +49,7 @@ func TestRemoteBackupIsChosenPlannedAndConfirmed(t *testing.T) {
 	require.Equal(t, "Use bkp-01 for remote backup on 4 servers", said(preview.Find("h1")))
 	require.Contains(t, said(preview.Find("dl.facts")), "4 calls, one a server")
 	require.Contains(t, said(preview.Find("main table").First()), "Uses it already")
-	require.Contains(t, b.get(where+"/servers.csv").is(200).text, "b-1")
+	require.Contains(t, b.get(where+"/servers.csv").is(200).text, "remote_backup_before,wanted")
 	b.post(where+"/confirm", "reason", "").is(422)
 
 	// One of them comes to use it in the meantime.

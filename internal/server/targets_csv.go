@@ -19,7 +19,11 @@ func (s *Server) exportPreview(r *request) error {
 	if bad := previewPlace(&v, r.Request.URL.Query()); len(bad) > 0 {
 		return bad
 	}
-	head := []string{"bucket", "why", "reason", "host_id", "name", "private_ip", "group", "dynamic_wtp_before", "wanted"}
+	before := "dynamic_wtp_before"
+	if plan.Kind.Remote() {
+		before = "remote_backup_before"
+	}
+	head := []string{"bucket", "why", "reason", "host_id", "name", "private_ip", "group", before, "wanted"}
 	return s.exportTargets(r, head, db.TargetQuery{ChangeID: plan.ID, Bucket: v.Bucket, Why: v.Why, Query: v.Query}, func(t wtp.Target) []string {
 		return []string{string(t.Bucket), string(t.Why), r.reason(t.Why), t.HostID, t.Name, t.PrivateIP, t.GroupName, t.Before, t.Wanted}
 	})

@@ -159,6 +159,9 @@ func (v RemotePreviewView) callsText() string {
 	if v.Removes != nil && v.servers() > 0 {
 		return v.N(v.Plan.ToSend, "%d call: one a server, and one to remove", "%d calls: one a server, and one to remove")
 	}
+	if v.Removes != nil {
+		return v.N(v.Plan.ToSend, "%d call", "%d calls")
+	}
 	return v.N(v.Plan.ToSend, "%d call, one a server", "%d calls, one a server")
 }
 
