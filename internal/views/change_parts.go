@@ -312,7 +312,11 @@ func (v ChangeView) tiles() []batchTileView {
 		if last > first {
 			title = v.T("Batches %s to %s: %s", strconv.FormatInt(first, 10), strconv.FormatInt(last, 10), word)
 		}
-		tiles = append(tiles, batchTileView{first, class, icon, title})
+		no := first
+		if n > 999 {
+			no = b.Box // four digits have no room
+		}
+		tiles = append(tiles, batchTileView{no, class, icon, title})
 	}
 	return tiles
 }

@@ -94,6 +94,8 @@ func TestManyBatchesShareBoxes(t *testing.T) {
 	v.Boxes[0] = wtp.Box{Box: 1, Unclear: 1}
 	require.Equal(t, "Batch 1: checking", v.tiles()[0].title)
 	require.Empty(t, v.boxText())
+	v.Change.Kind, v.Change.ToSend = wtp.RemoteBackup, 10_000
+	require.EqualValues(t, 2, v.tiles()[1].no, "a number of at most three digits")
 }
 
 func TestWhatWasNeverSentIsNotDone(t *testing.T) {
