@@ -393,7 +393,7 @@ func importForm(v ImportView) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = Field(v.Page, FieldView{Name: "file", Label: v.T("Or a CSV file"), Hint: v.T("At most 5 MB."), Error: v.fault("file"), Optional: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Field(v.Page, FieldView{Name: "file", Label: v.T("Or a CSV file"), Hint: v.T("At most 5 MB. Where the first line names columns, each line is one server: its ID, else its name or IP."), Error: v.fault("file"), Optional: true}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var18), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -26,26 +26,99 @@ type ImportEntry struct {
 // ParseImport reads a pasted list or a CSV file: entries stand on lines of their
 // own or are separated by commas, semicolons (also full-width ones) or tabs;
 // cells may be quoted, and the apostrophe that keeps a spreadsheet from taking a cell
-// for a formula is taken off. Empty entries don't count. n is how many entries there
-// are; only the first MaxImportEntries are returned. The time is linear in the
-// length of data.
+// for a formula is taken off. Empty entries don't count. Of a table, whose first line
+// names its columns, each line is one entry: the host ID, else the name, else an
+// address. n is how many entries there are; only the first MaxImportEntries are
+// returned. The time is linear in the length of data.
 func ParseImport(data []byte) (entries []ImportEntry, n int) {
 	p := importParser{rest: utf8Text(data), line: 1}
-	for len(p.rest) > 0 {
-		cell, quoted := p.quoted()
-		if !quoted {
-			cell = p.plain()
-		}
-		if cell = withoutMark(bytes.TrimFunc(cell, importSpace)); len(cell) == 0 {
-			p.separator()
-			continue
-		}
+	add := func(line int64, cell []byte) {
 		if n++; n <= MaxImportEntries {
-			entries = append(entries, importEntry(p.line, cell))
+			entries = append(entries, importEntry(line, cell))
 		}
-		p.separator()
+	}
+	columns := p.head()
+	var best []byte // of this line of a table
+	var bestRank int
+	for column := 0; len(p.rest) > 0; column++ {
+		line, cell := p.line, p.cell()
+		switch rank, names := columns[column]; {
+		case len(cell) == 0:
+		case columns == nil: // no table
+			add(line, cell)
+		case names && (best == nil || rank < bestRank):
+			best, bestRank = cell, rank
+		}
+		if ended := p.separator(); ended {
+			if best != nil {
+				add(line, best)
+			}
+			best, column = nil, -1
+		}
+	}
+	if best != nil {
+		add(p.line, best)
 	}
 	return entries, n
+}
+
+// columnRank says whether a column of that name names a server, and which of them is
+// asked first.
+func columnRank(name string) (rank int, ok bool) {
+	switch strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(name)) {
+	case "hostid", "serverid", "instanceid", "id", "主机id", "服务器id", "云服务器id", "实例id":
+		return 0, true
+	case "hostname", "servername", "name", "server", "主机名称", "服务器名称", "主机名", "服务器", "名称":
+		return 1, true
+	case "privateip", "ip", "ipaddress", "私有ip", "私网ip", "内网ip", "ip地址":
+		return 2, true
+	case "publicip", "eip", "公网ip", "弹性公网ip":
+		return 3, true
+	case "entry":
+		return 4, true
+	}
+	return 0, false
+}
+
+// maxHead is how many cells are looked at to see whether they begin a table.
+const maxHead = 64
+
+// head steps over the first line if it names the columns of a table, and gives the
+// rank of those that name a server; else nil. A single column must be of IDs: a
+// server may well have the name "server".
+func (p *importParser) head() map[int]int {
+	q := *p
+	columns, column, began := map[int]int{}, 0, false
+	for range maxHead {
+		cell := q.cell()
+		began = began || len(cell) > 0
+		if rank, ok := columnRank(string(cell[:min(len(cell), MaxImportText)])); ok {
+			columns[column] = rank
+		}
+		column++
+		if len(q.rest) == 0 {
+			return nil // a table has a second line
+		}
+		if ended := q.separator(); ended && began {
+			if len(columns) == 0 || column == 1 && columns[0] > 0 {
+				return nil
+			}
+			*p = q
+			return columns
+		} else if ended {
+			column = 0 // an empty line before the table
+		}
+	}
+	return nil
+}
+
+// cell takes the next cell, up to its separator.
+func (p *importParser) cell() []byte {
+	cell, quoted := p.quoted()
+	if !quoted {
+		cell = p.plain()
+	}
+	return withoutMark(bytes.TrimFunc(cell, importSpace))
 }
 
 // utf8Text is the text without a byte order mark; UTF-16, as spreadsheets write
@@ -119,15 +192,18 @@ func (p *importParser) plain() []byte {
 	return cell
 }
 
-// separator steps over one separator and counts lines.
-func (p *importParser) separator() {
+// separator steps over one separator and counts lines; ended says that it was the
+// end of one.
+func (p *importParser) separator() (ended bool) {
 	if len(p.rest) == 0 {
-		return
+		return true
 	}
 	if c := p.rest[0]; c == '\n' || c == '\r' {
+		ended = true
 		p.line++
 	}
 	p.rest = p.rest[separatorLen(p.rest):]
+	return ended
 }
 
 // separatorLen is how many bytes of a separator text begins with, 0 for none.

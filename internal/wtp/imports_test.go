@@ -32,6 +32,14 @@ func TestListsAreReadAsPeoplePasteThem(t *testing.T) {
 		"blank lines":      {"a\n\n\nb", "1:a 4:b"},
 		"a space in front": {` "a,b"`, "1:a,b"},
 		"marked formulas":  {"'=a,\"'-b\"\n'＋c,''@d", "1:=a 1:-b 2:＋c 2:'@d"},
+		"table":            {"\ufeffhost_id,name,private_ip\r\nh1,web-1,10.0.0.1\r\nh2,web-2,10.0.0.2\r\n", "2:h1 3:h2"},
+		"table, no ID":     {"Group;Server name;Private IP\nA;web-1;10.0.0.1\nB;;10.0.0.2\n;;\nC;web-3", "2:web-1 3:10.0.0.2 5:web-3"},
+		"Chinese table":    {"\n服务器名称\t服务器 ID\n门户-01\th1", "3:h1"},
+		"table of IDs":     {"Host ID\nh1\nh2,h3", "2:h1 3:h2"},
+		"ends in a comma":  {"id,name\nh1,", "2:h1"},
+		"names, no table":  {"server\nname\nweb-1", "1:server 2:name 3:web-1"},
+		"one line":         {"name,web-1,web-2", "1:name 1:web-1 1:web-2"},
+		"wide, no table":   {strings.Repeat(",", 80) + "id\nh1,a", "1:id 2:h1 2:a"},
 		"apostrophes":      {"'a,'',o'=b", "1:'a 1:'' 1:o'=b"},
 	} {
 		entries, n := ParseImport([]byte(row.in))
@@ -77,7 +85,7 @@ func TestGarbageOfFiveMegabytesIsReadSoon(t *testing.T) {
 }
 
 func FuzzParseImport(f *testing.F) {
-	for _, seed := range []string{"a,b\r\nc", "\"a\"\"b\";\"c\n", "\ufeffa，b；c", "\xff\xfea\x00", "\xef\xbc", "a\x00b", ` "x" y`} {
+	for _, seed := range []string{"a,b\r\nc", "\"a\"\"b\";\"c\n", "\ufeffa，b；c", "\xff\xfea\x00", "\xef\xbc", "a\x00b", ` "x" y`, "id,name\nh1,a\n,b", "\n\nhost_id\n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
