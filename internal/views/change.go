@@ -307,8 +307,11 @@ func (v ChangeView) poll() templ.Attributes {
 	}
 }
 
-// decided is how many of the servers to send have an outcome.
-func (v ChangeView) decided() int64 { return max(v.Change.ToSend-v.Tally.open(), 0) }
+// decided is how many of the servers to send were sent and have an outcome; what a
+// stop kept from being sent is not done.
+func (v ChangeView) decided() int64 {
+	return max(v.Change.ToSend-v.Tally.open()-v.Tally.of(wtp.TargetStopped), 0)
+}
 
 func (v ChangeView) slices() []Slice {
 	t := v.Tally

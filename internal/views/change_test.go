@@ -103,6 +103,12 @@ func TestWhatWasNeverSentIsNotDone(t *testing.T) {
 	v.Change.State, v.Change.ToSend = wtp.Stopped, 1200
 	v.Boxes = []wtp.Box{{Box: 1, Accepted: 1}, {Box: 2, Unknown: 1}, {Box: 3, Stopped: 1}, {Box: 4, Stopped: 1}, {Box: 5, Stopped: 1}, {Box: 6, Stopped: 1}}
 	require.Equal(t, "2 of 6 done, 4 never sent, at most 200 servers each", v.batchText())
+
+	// While it stops, its headline counts what HSS answered, not what is left out.
+	v.Change.State, v.Change.StoppedByName, v.Change.ToSend = wtp.Running, "Mei Chen", 2000
+	v.Tally.Outcome = map[wtp.Outcome]int64{wtp.TargetAccepted: 400, wtp.TargetSending: 600, wtp.TargetStopped: 1000}
+	require.Equal(t, []string{"400 of 2,000 servers"}, words(drawn(t, ChangeProgress(v)).Find(".big")))
+	require.Equal(t, "0 percent done.", v.sayText())
 }
 
 func TestProgressIsAnnouncedByQuarters(t *testing.T) {
