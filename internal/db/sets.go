@@ -3,8 +3,10 @@ package db
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"gorm.io/gorm"
@@ -58,6 +60,51 @@ func (s *Store) SetGone(ctx context.Context, setID int64) (int64, error) {
 func (s *Store) SetChanges(ctx context.Context, set wtp.ServerSet, before int64, limit int) ([]ChangeRow, error) {
 	return s.changeRows(ctx, "c.project_id = ? AND c.event_seq > 0 AND c.selection LIKE ? AND (CAST(? AS bigint) = 0 OR c.event_seq < ?) ORDER BY c.event_seq DESC LIMIT ?",
 		set.ProjectID, wtp.SetSelection(set.UID, "%"), before, before, page(limit))
+}
+
+// SetEvents reads what was done to a set, newest first: that it was saved, renamed
+// and given other servers. before is a seq, 0 for the newest. An event names its set
+// as it was called then, and a name is one set's at a time; so the way back goes from
+// each renaming to the name before it, and ends where the set was saved first.
+func (s *Store) SetEvents(ctx context.Context, set wtp.ServerSet, before int64, limit int) ([]wtp.Event, error) {
+	var found []wtp.Event
+	name, at := set.Name, int64(math.MaxInt64)
+	for {
+		rows, err := many[wtp.Event](s.reader(ctx), `SELECT * FROM events WHERE project_id = ? AND subject = ? AND seq < ?
+			AND verb IN ('set.created', 'set.renamed', 'set.replaced', 'set.deleted') ORDER BY seq DESC LIMIT ?`, set.ProjectID, name, at, page(limit))
+		if err != nil {
+			return nil, fmt.Errorf("history of a set: %w", err)
+		}
+		was := name
+		for _, e := range rows {
+			at = e.Seq
+			if before == 0 || e.Seq < before {
+				found = append(found, e)
+			}
+			if len(found) == page(limit) || e.Verb == "set.created" {
+				return found, nil
+			}
+			if e.Verb == "set.renamed" {
+				if was, err = nameBefore(e); err != nil {
+					return nil, err
+				}
+				break
+			}
+		}
+		if was == name && len(rows) < page(limit) {
+			return found, nil
+		}
+		name = was
+	}
+}
+
+// nameBefore is what a set was called until this renaming.
+func nameBefore(e wtp.Event) (string, error) {
+	var names struct{ Before string }
+	if err := json.Unmarshal([]byte(e.Detail), &names); err != nil {
+		return "", fmt.Errorf("detail of event %d: %w", e.Seq, err)
+	}
+	return names.Before, nil
 }
 
 // SaveSet keeps a person's selection under a name. An empty selection, a name

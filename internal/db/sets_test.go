@@ -3,10 +3,12 @@ package db_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"wtp-console/internal/db"
+	"wtp-console/internal/db/dbtest"
 	"wtp-console/internal/wtp"
 )
 
@@ -114,4 +116,75 @@ func TestASetHasTheChangesPlannedFromIt(t *testing.T) {
 		r.ok(r.s.RenameSet(r.ctx, r.mei, r.p.ID, set.UID, set.ChangedAt, "Renamed"))
 		r.equal(len(must(r.s.SetChanges(r.ctx, r.set(set.UID), 0, 0))(r)), 1)
 	})
+}
+
+func TestASetHasItsOwnHistory(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		jun := wtp.Actor{UserID: r.mei.UserID, Name: "Jun"}
+		rename := func(uid, name string) {
+			r.Helper()
+			r.ok(r.s.RenameSet(r.ctx, jun, r.p.ID, uid, r.set(uid).ChangedAt, name))
+		}
+		lines := func(uid string, before int64, limit int) (all []string, last int64) {
+			r.Helper()
+			for _, e := range must(r.s.SetEvents(r.ctx, r.set(uid), before, limit))(r) {
+				all, last = append(all, strings.TrimPrefix(e.Verb, "set.")+" "+e.Subject+" "+e.Actor), e.Seq
+			}
+			return all, last
+		}
+		r.read(r.p, fleet(10, nil))
+		r.selects(r.mei, ids(1, 4)...)
+		// Other sets that had the names before, or take them afterwards.
+		gone := must(r.s.SaveSet(r.ctx, r.mei, r.p.ID, "Shop"))(r)
+		r.ok(r.s.DeleteSet(r.ctx, r.mei, r.p.ID, gone.UID, gone.ChangedAt))
+		moved := must(r.s.SaveSet(r.ctx, r.mei, r.p.ID, "Store"))(r)
+		rename(moved.UID, "Elsewhere")
+
+		set := must(r.s.SaveSet(r.ctx, r.mei, r.p.ID, "Shop"))(r)
+		r.selects(r.mei, ids(3, 8)...)
+		r.ok(r.s.ReplaceSet(r.ctx, jun, r.p.ID, set.UID, set.ChangedAt))
+		rename(set.UID, "Store")
+		rename(moved.UID, "Shop")
+		rename(set.UID, "STORE")
+
+		all := []string{"renamed STORE Jun", "renamed Store Jun", "replaced Shop Jun", "created Shop Mei"}
+		got, _ := lines(set.UID, 0, 20)
+		r.equal(fmt.Sprint(got), fmt.Sprint(all))
+		got, _ = lines(moved.UID, 0, 20)
+		r.equal(fmt.Sprint(got), "[renamed Shop Jun renamed Elsewhere Jun created Store Mei]")
+		r.equal(r.set(set.UID).ChangedByName, "Jun")
+
+		// By pages of any size it is the same.
+		for size := 1; size <= len(all); size++ {
+			var pages []string
+			for before := int64(0); ; {
+				var got []string
+				if got, before = lines(set.UID, before, size); len(got) == 0 {
+					break
+				}
+				pages = append(pages, got...)
+			}
+			r.equal(fmt.Sprint(pages), fmt.Sprint(all))
+		}
+	})
+}
+
+func TestTheHistoryOfASetIsFoundByItsIndex(t *testing.T) {
+	s := dbtest.SQLiteClock(t, dbtest.NewClock())
+	var query string
+	var vars []any
+	if err := s.Watch(func(q string, v []any) { query, vars = q, v }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SetEvents(t.Context(), wtp.ServerSet{ProjectID: 1, Name: "Shop"}, 0, 20); err != nil {
+		t.Fatal(err)
+	}
+	asked, args := query, vars
+	var plan []struct{ Detail string }
+	if err := s.Writer().Raw("EXPLAIN QUERY PLAN "+asked, args...).Scan(&plan).Error; err != nil {
+		t.Fatal(err)
+	}
+	if len(plan) != 1 || !strings.Contains(plan[0].Detail, "USING INDEX events_sets (project_id=? AND subject=? AND seq<?)") {
+		t.Fatalf("%v", plan)
+	}
 }

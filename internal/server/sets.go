@@ -11,8 +11,8 @@ import (
 	"wtp-console/internal/wtp"
 )
 
-// setChanges is how many changes a set's page shows at a time.
-const setChanges = 10
+// setEntries is how much of a set's history its page shows at a time.
+const setEntries = 20
 
 func (s *Server) listSets(r *request) error {
 	v, err := s.setsView(r)
@@ -119,7 +119,7 @@ func (s *Server) answerSet(r *request, status int, set wtp.ServerSet, name strin
 	if v.After, err = optionalNumber("after", q.Get("after")); errors.As(err, &badPlace) {
 		return badPlace
 	}
-	if v.ChangesBefore, err = optionalNumber("before", q.Get("before")); errors.As(err, &badPlace) {
+	if v.HistoryBefore, err = optionalNumber("before", q.Get("before")); errors.As(err, &badPlace) {
 		return badPlace
 	}
 	v.GoneOnly = q.Get("gone") == "1"
@@ -136,18 +136,41 @@ func (s *Server) answerSet(r *request, status int, set wtp.ServerSet, name strin
 	if v.Selected, err = s.selectedCount(r); err != nil {
 		return err
 	}
-	rows, err := s.Store.SetChanges(r.ctx(), set, v.ChangesBefore, setChanges+1)
+	if err := s.setHistory(r, &v); err != nil {
+		return err
+	}
+	return r.show(status, views.SetPage(v))
+}
+
+// setHistory reads what was done to a set and the changes of it into one list; both
+// have their place in the order of events.
+func (s *Server) setHistory(r *request, v *views.SetView) error {
+	events, err := s.Store.SetEvents(r.ctx(), v.Set, v.HistoryBefore, setEntries+1)
 	if err != nil {
 		return err
 	}
-	if len(rows) > setChanges {
-		rows = rows[:setChanges]
-		v.ChangesNext = rows[setChanges-1].EventSeq
+	rows, err := s.Store.SetChanges(r.ctx(), v.Set, v.HistoryBefore, setEntries+1)
+	if err != nil {
+		return err
 	}
-	for _, row := range rows {
-		v.Changes = append(v.Changes, views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, Until: row.BackAt})
+	last := int64(0)
+	for len(events)+len(rows) > 0 {
+		if len(v.History) == setEntries {
+			v.HistoryNext = last
+			return nil
+		}
+		if len(rows) == 0 || len(events) > 0 && events[0].Seq > rows[0].EventSeq {
+			last = events[0].Seq
+			v.History = append(v.History, views.SetEntry{Event: events[0]})
+			events = events[1:]
+			continue
+		}
+		row := rows[0]
+		last = row.EventSeq
+		v.History = append(v.History, views.SetEntry{Change: &views.ChangeRow{Change: row.Change, Tally: tally(row.Counts), ProjectSlug: row.ProjectSlug, ProjectName: row.ProjectName, Until: row.BackAt}})
+		rows = rows[1:]
 	}
-	return r.show(status, views.SetPage(v))
+	return nil
 }
 
 // actOnSet does one thing to the set that the address names, as the form saw it.

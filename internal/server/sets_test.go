@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -54,7 +55,12 @@ func TestASelectionIsSavedUsedAndDeleted(t *testing.T) {
 	b.post(path+"/rename", append(hidden(page, "/rename"), "name", "")...).is(http.StatusUnprocessableEntity)
 	b.post(path+"/rename", append(hidden(page, "/rename"), "name", "Storefront")...).to(path)
 	page = b.get(path).is(200).page()
-	require.Contains(t, said(page.Find("section[aria-labelledby=h-hist]")), "#1 ", "its history outlives its name")
+	history := texts(page.Find("section[aria-labelledby=h-hist] li .min-w-0"))
+	require.Len(t, history, 4, "its history outlives its name")
+	require.Equal(t, "Renamed from “Shop <b>front</b>” to “Storefront” mei", history[0])
+	require.Equal(t, "Servers replaced: 2 before, 12 after 10 added, 0 removed mei", history[1])
+	require.True(t, strings.HasPrefix(history[2], "Used in change #1 Turn on "), history[2])
+	require.Equal(t, "Saved with 2 servers mei", history[3])
 
 	c.inventory(p, fleet(10))
 	page = b.get(path).is(200).page()
@@ -72,4 +78,31 @@ func TestASelectionIsSavedUsedAndDeleted(t *testing.T) {
 	for _, text := range []string{"Saved a set", "Renamed a set", "Replaced a set", "Deleted a set"} {
 		require.True(t, strings.Contains(events, text), text)
 	}
+}
+
+func TestTheHistoryOfASetNamesWhoSavedItLast(t *testing.T) {
+	c, _, mei := shop(t, fleet(30))
+	mei.post("/p/shop/selection", "op", "matching", "query", "q=web-0000").is(303)
+	path := mei.post("/p/shop/sets", "name", "Front").is(303).Header.Get("Location")
+	jun := c.as(c.user("jun", wtp.Operator))
+	jun.post("/p/shop/selection", "op", "matching", "query", "q=web-0001").is(303)
+	jun.post(path+"/replace", hidden(jun.get(path).is(200).page(), "/replace")...).to(path)
+	require.Contains(t, said(mei.get(path).is(200).page().Find(".sub")), "10 servers, saved by jun")
+	require.Contains(t, said(mei.get("/p/shop/sets").is(200).page().Find("table tbody td:nth-child(3)")), "jun")
+
+	for i := range 20 {
+		page := mei.get(path).is(200).page()
+		mei.post(path+"/rename", append(hidden(page, "/rename"), "name", fmt.Sprint("Front ", i))...).to(path)
+	}
+	page := mei.get(path).is(200).page()
+	first := texts(page.Find("section[aria-labelledby=h-hist] li .w500"))
+	require.Len(t, first, 20)
+	require.Equal(t, "Renamed from “Front 18” to “Front 19”", first[0])
+	older := mei.get(page.Find("section[aria-labelledby=h-hist] a[rel=next]").AttrOr("href", "")).is(200).page()
+	rest := older.Find("section[aria-labelledby=h-hist]")
+	require.Len(t, texts(rest.Find("li")), 2)
+	require.Zero(t, rest.Find("a[rel=next]").Length())
+	require.Contains(t, said(rest.Find("li").First()), "added")
+	require.Contains(t, said(rest.Find("li").First()), "jun")
+	require.Contains(t, said(rest.Find("li").Last()), "Saved with")
 }

@@ -239,6 +239,8 @@ CREATE INDEX events_change ON events (change_id, seq);
 
 CREATE INDEX events_project ON events (project_id, seq);
 
+CREATE INDEX events_sets ON events (project_id, subject, seq) WHERE verb IN ('set.created', 'set.renamed', 'set.replaced', 'set.deleted');
+
 CREATE TABLE group_counts (
   project_id INTEGER NOT NULL DEFAULT 0,
   name TEXT NOT NULL DEFAULT '',
