@@ -18,6 +18,7 @@ import (
 type Confirmation struct {
 	Reason, Ticket string
 	Back           wtp.BackOn // needed for turning off; else it is not looked at
+	CancelTimer    bool       // an undo that turns on also cancels the timer of the change it undoes, if that still waits
 	Ramp           bool       // begin with 1 server, then 10, then whole batches, each read back before the next; dynamic WTP only
 }
 
@@ -98,6 +99,11 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 		}
 		if c, err = s.queue(ctx, tx, actor, c, with); err != nil {
 			return err
+		}
+		if with.CancelTimer && c.UndoOf != 0 && c.Direction == wtp.Enable {
+			if err := s.cancelUndone(tx, actor, c); err != nil {
+				return err
+			}
 		}
 		return s.setTimer(tx, actor, c, due)
 	})

@@ -192,14 +192,34 @@ func (s *Store) CancelTimer(ctx context.Context, actor wtp.Actor, projectID, num
 		if err != nil {
 			return err
 		}
-		why := clean(strings.TrimSpace(why), 500)
-		if err := moved(exec(tx, "UPDATE timers SET state = 'cancelled', ended_at = ?, ended_by_name = ?, why = ? WHERE change_id = ? AND state = 'pending'",
-			s.Now(), clean(actor.Name, maxName), why, c.ID)); err != nil {
-			return fmt.Errorf("cancelling a timer: %w", err)
-		}
-		_, err = s.record(tx, actor, timerEvent("timer.cancelled", c), map[string]any{"due_at": when(t.DueAt), "why": why})
-		return err
+		return s.cancelTimer(tx, actor, c, t, clean(strings.TrimSpace(why), 500))
 	})
+}
+
+func (s *Store) cancelTimer(tx *gorm.DB, actor wtp.Actor, c wtp.Change, t wtp.Timer, why string) error {
+	if err := moved(exec(tx, "UPDATE timers SET state = 'cancelled', ended_at = ?, ended_by_name = ?, why = ? WHERE change_id = ? AND state = 'pending'",
+		s.Now(), clean(actor.Name, maxName), why, c.ID)); err != nil {
+		return fmt.Errorf("cancelling a timer: %w", err)
+	}
+	_, err := s.record(tx, actor, timerEvent("timer.cancelled", c), map[string]any{"due_at": when(t.DueAt), "why": why})
+	return err
+}
+
+// cancelUndone cancels the timer of the change that c undoes. One that fired or was
+// ended meanwhile needs no cancelling.
+func (s *Store) cancelUndone(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
+	of, err := one[wtp.Change](tx, "SELECT * FROM changes WHERE project_id = ? AND number = ?", c.ProjectID, c.UndoOf)
+	if err != nil {
+		return fmt.Errorf("change of a timer: %w", err)
+	}
+	t, err := one[wtp.Timer](tx, "SELECT * FROM timers WHERE change_id = ? AND state = 'pending'"+s.forUpdate(), of.ID)
+	if errors.Is(err, wtp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("timer of a change: %w", err)
+	}
+	return s.cancelTimer(tx, actor, of, t, c.Reason)
 }
 
 // PlanTurnOn plans to turn on, before its time, what a change with a pending

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -268,6 +269,28 @@ func TestTurningOnEarlyEndsTheTimer(t *testing.T) {
 		r.is(err, wtp.ErrConflict)
 		r.clock.Advance(time.Hour)
 		r.equal(r.fire(), false)
+	})
+}
+
+func TestUndoCancelsTheTimerWhenAsked(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		for _, ask := range []bool{false, true} {
+			r.read(r.p, on(5, nil))
+			c := r.off(wtp.BackOn{After: time.Hour}, ids(1, 5)...)
+			r.read(r.p, fleet(5, nil))
+			li := r.user(fmt.Sprint("Li ", ask), wtp.Operator)
+			plan := r.planUndo(c)
+			undo := must(r.s.Confirm(r.ctx, li, r.p.ID, plan.UID, db.Confirmation{Reason: "too early", CancelTimer: ask}))(r)
+			want := []any{wtp.TimerPending, "", ""}
+			if ask {
+				want = []any{wtp.TimerCancelled, li.Name, "too early"}
+			}
+			tm := r.timer(c)
+			r.equal([]any{tm.State, tm.EndedByName, tm.Why}, want)
+			r.acceptAll(undo)
+			r.clock.Advance(time.Hour)
+			r.equal(r.fire(), !ask)
+		}
 	})
 }
 

@@ -75,7 +75,7 @@ func planForm(r *request, v views.PreviewView) views.ConfirmForm {
 	if back := short("back"); slices.Contains(append(wtp.BackAfter(), wtp.BackAt, wtp.BackNever), back) {
 		f.Back = back
 	}
-	f.BackAt, f.Confirm, f.Ramp = short("back_at"), short("confirm"), r.Query("ramp") == "1"
+	f.BackAt, f.Confirm, f.Ramp, f.CancelTimer = short("back_at"), short("confirm"), r.Query("ramp") == "1", r.Query("cancel_timer") == "1"
 	return f
 }
 

@@ -218,14 +218,14 @@ func (s *Server) confirmChange(r *request) error {
 	if err != nil {
 		return err
 	}
-	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm"), Back: form.Get("back"), BackAt: form.Get("back_at"), Ramp: form.Get("ramp") == "1"}
+	typed := views.ConfirmForm{Reason: form.Get("reason"), Ticket: form.Get("ticket"), Confirm: form.Get("confirm"), Back: form.Get("back"), BackAt: form.Get("back_at"), Ramp: form.Get("ramp") == "1", CancelTimer: form.Get("cancel_timer") == "1"}
 	var back wtp.BackOn
 	bad, err := s.checkConfirm(r, plan, typed, form["back"], &back)
 	if err != nil {
 		return err
 	}
 	if len(bad) == 0 {
-		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back, Ramp: typed.Ramp && plan.ToSend > 1})
+		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back, CancelTimer: typed.CancelTimer, Ramp: typed.Ramp && plan.ToSend > 1})
 		if err == nil {
 			s.Wake()
 			return r.see(views.ChangeURL(r.project.Slug, change.Number))

@@ -174,6 +174,27 @@ func TestAnUndoneChangeDoesNotPromiseItsTimer(t *testing.T) {
 	require.NotContains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "on 3 servers")
 }
 
+// TestAnUndoOffersToCancelTheTimer, and keeps the tick while something is mended.
+func TestAnUndoOffersToCancelTheTimer(t *testing.T) {
+	c, p, b := shop(t, allOn(3))
+	c.timedOff(b)
+	c.inventory(p, fleet(3))
+	undo := b.post("/p/shop/changes/1/undo").is(303).Header.Get("Location")
+	box := b.get(undo).is(200).page().Find("label:has(input[name=cancel_timer])")
+	require.Contains(t, said(box), "Cancel the timer of #1")
+	_, ticked := box.Find("input").Attr("checked")
+	require.False(t, ticked)
+	_, ticked = b.post(undo+"/confirm", "reason", "", "cancel_timer", "1").is(http.StatusUnprocessableEntity).page().Find("input[name=cancel_timer]").Attr("checked")
+	require.True(t, ticked)
+	b.post(undo+"/confirm", "reason", "Too early", "cancel_timer", "1").to("/p/shop/changes/2")
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Reason: Too early")
+
+	c.finish(c.send(2, accept))
+	c.inventory(p, allOn(3))
+	again := b.post("/p/shop/changes/2/undo").is(303).Header.Get("Location")
+	require.Zero(t, b.get(again).is(200).page().Find("input[name=cancel_timer]").Length(), "there is none")
+}
+
 func TestTurnOnNowEndsTheTimer(t *testing.T) {
 	c, _, b := shop(t, allOn(3))
 	c.timedOff(b)

@@ -17,6 +17,9 @@ func FormQuery(f ConfirmForm) url.Values {
 			q.Set(name, value)
 		}
 	}
+	if f.CancelTimer {
+		q.Set("cancel_timer", "1")
+	}
 	if f.Ramp {
 		q.Set("ramp", "1")
 	}

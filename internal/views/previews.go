@@ -44,6 +44,7 @@ type ConfirmForm struct {
 	Reason, Ticket, Confirm string
 	Back, BackAt            string // when to turn back on: a word of wtp, and a date and time for wtp.BackAt
 	Ramp                    bool   // begin with a few servers
+	CancelTimer             bool   // an undo also cancels the timer of what it undoes
 }
 
 // MovedView is what changed between two plans.

@@ -156,3 +156,17 @@ func (v PreviewView) conflictLines() []conflictLine {
 	}
 	return s
 }
+
+// undoneTimer is the number of the change that this plan undoes, if a timer of it
+// still waits that would turn servers of the plan on; else "".
+func (v PreviewView) undoneTimer() string {
+	if v.Plan.UndoOf == 0 || v.Of == nil || v.Plan.Direction != wtp.Enable {
+		return ""
+	}
+	for _, t := range v.Conflicts.Timers {
+		if t.Number == v.Of.Number {
+			return numberText(t.Number)
+		}
+	}
+	return ""
+}
