@@ -8,6 +8,7 @@
 //   [data-search], main [type=search]  gets the focus on "/"
 //   input[data-confirm="text"][data-for="id"]  the button with that id works once the text is typed
 //   form[data-repeat]                may be sent again (a download); other POST forms are sent once
+//   button[data-then="id id"]        the page it leads to begins with the first of these that is seen
 //   input[name=host], input[data-tick-all]     selection; [data-ticked] shows its size,
 //   [data-when-ticked]               is shown only while something is ticked
 //   [data-say="text"] with an id     said when a swap has changed the text
@@ -207,10 +208,23 @@
     if (form.getAttribute('aria-busy') === 'true' || disabled(e.submitter)) { e.preventDefault(); return; }
     form.setAttribute('aria-busy', 'true');
     e.submitter?.setAttribute('aria-busy', 'true');
+    if (e.submitter?.dataset.then) sessionStorage.setItem('then', e.submitter.dataset.then);
   });
+  // Selecting loads the list anew, which would throw a reader with a keyboard back
+  // to its top, a hundred stops away from what can be done with the selection.
+  const begin = () => {
+    const ids = sessionStorage.getItem('then');
+    if (!ids) return;
+    sessionStorage.removeItem('then');
+    const part = ids.split(' ').map((id) => document.getElementById(id)).find((el) => el?.getClientRects().length);
+    if (!part) return;
+    part.tabIndex = -1;
+    part.focus({ preventScroll: true });
+  };
   addEventListener('pageshow', () => {
     document.querySelectorAll('form[aria-busy], form [aria-busy]').forEach((el) => el.removeAttribute('aria-busy'));
     document.querySelectorAll('[data-confirm]').forEach(checkConfirm);
     showTicks();
+    begin();
   });
 })();
