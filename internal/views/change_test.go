@@ -62,6 +62,10 @@ func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
 	v.Change.ReadBackAt = 1
 	require.Empty(t, v.troubles())
 	require.Equal(t, "Accepted, reading back", v.pill().text)
+	list := func() string {
+		return ChangesView{Page: v.Page}.rowOutcome(ChangeRow{Change: v.Change, Tally: v.Tally}).text
+	}
+	require.Equal(t, "10 accepted, 4 read back", list())
 	v.Change.State, v.Change.ReadBackAt = wtp.Running, 0 // in steps, each read back before the next
 	require.Empty(t, v.troubles())
 	v.Change.State = wtp.Done
@@ -69,6 +73,7 @@ func TestShownOtherwiseIsAProblemOnceReadingEnded(t *testing.T) {
 	require.Equal(t, []string{"Succeeded 4", "Accepted, not seen yet 1", "Accepted, HSS shows otherwise 5", "Skipped 2"}, words(d.Find(".lgd li")))
 	require.Contains(t, words(d.Find("ul.list li"))[0], "HSS accepted it, but shows otherwise")
 	require.Equal(t, "Accepted, HSS shows otherwise on 5", v.pill().text)
+	require.Equal(t, "10 accepted, HSS shows otherwise on 5", list())
 	_, polls := d.Find("#progress").Attr("hx-trigger")
 	require.False(t, polls)
 }

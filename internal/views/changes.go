@@ -264,7 +264,7 @@ func (v ChangesView) rowOutcome(r ChangeRow) status {
 		return status{"ok", "check", v.T("Read back as set")}
 	case t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("%d read back", t.Confirmed)}
-	case t.Otherwise > 0:
+	case t.Otherwise > 0 && c.ReadBackAt == 0: // before that it is soon to say so
 		return status{"warn", "alert-triangle", v.T("%d accepted, HSS shows otherwise on %d", t.of(wtp.TargetAccepted), t.Otherwise)}
 	}
 	return status{"info", "circle-dashed", v.T("%d accepted, %d read back", t.of(wtp.TargetAccepted), t.Confirmed)}
