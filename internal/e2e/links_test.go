@@ -42,7 +42,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.open(url + b.planStorefront(url, 1000))
 	poisoned := eval[string](b, `document.querySelector("#servers tbody a").getAttribute("href").split("/").pop()`)
 	fault(fmt.Sprintf(`{"op":"SetRaspSwitch","kind":"refuse","hosts":[%q]}`, poisoned))
-	fault(`{"op":"SetRaspSwitch","kind":"status","status":403,"after":18,"times":1}`)
+	fault(`{"op":"SetRaspSwitch","kind":"status","status":403,"after":9,"times":1}`)
 	b.fill("#reason", "Roll-out of dynamic WTP, wave 8: storefront")
 	b.fill("#ticket", "CHG-20902")
 	b.follow("#go")
