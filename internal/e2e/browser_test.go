@@ -112,19 +112,42 @@ func (b *browser) where() string {
 // do runs steps with a limit, so that a missing element fails soon.
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	b.must(b.within(20*time.Second, func(ctx context.Context) error { return chromedp.Do(ctx, steps...) }))
+}
+
+// within runs a step that finds an element and then uses it, again when the page
+// replaced the element between the two, as htmx does with each fragment: nothing was
+// clicked or typed then.
+func (b *browser) within(most time.Duration, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(b.ctx, most)
 	defer cancel()
-	b.must(chromedp.Do(ctx, steps...))
+	for {
+		err := step(ctx)
+		if err == nil || !replaced(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// replaced tells Chromium's words for an element that is gone since it was found.
+func replaced(err error) bool {
+	for _, words := range []string{"No node with given id", "Could not find node", "Node is detached", "does not have a layout object", "Could not compute content quads"} {
+		if strings.Contains(err.Error(), words) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *browser) open(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) }
 
-// click presses an element and waits for the page it leads to.
+// follow presses an element and waits for the page it leads to.
 func (b *browser) follow(css string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
-	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
+	err := b.within(30*time.Second, func(ctx context.Context) error {
+		_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
+		return err
+	})
 	if err != nil {
 		err = fmt.Errorf("follow %s: %w", css, err)
 	}
@@ -160,13 +183,13 @@ func (b *browser) withoutScripts() {
 	b.scriptless = true
 }
 
+// text reads an element in one step: the page may replace it at any time.
 func (b *browser) text(css string) string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	s, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(css)))
-	b.must(err)
-	return strings.Join(strings.Fields(s), " ")
+	var s *string
+	js := fmt.Sprintf(`document.querySelector(%q)?.innerText ?? null`, css)
+	wait(b.t, 20*time.Second, css+" is on the page", func() bool { s = eval[*string](b, js); return s != nil })
+	return strings.Join(strings.Fields(*s), " ")
 }
 
 func eval[T any](b *browser, js string) T {
@@ -245,4 +268,15 @@ func (b *browser) fullShot(name string) {
 	}
 	require.NoError(b.t, os.MkdirAll(b.shotDir, 0o755))
 	require.NoError(b.t, os.WriteFile(filepath.Join(b.shotDir, name+".png"), img, 0o644))
+}
+
+// TestReadsAPageWhileItChanges reads an element that the page replaces all the time.
+func TestReadsAPageWhileItChanges(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	b.open("data:text/html,<p id=p></p><script>let n=0;const c=new MessageChannel();c.port2.onmessage=()=>{" +
+		"document.getElementById('p').outerHTML='<p id=p><button>'+(++n)+'</button></p>';c.port1.postMessage(0)};c.port1.postMessage(0)</script>")
+	for range 100 {
+		require.NotEmpty(t, b.text("#p button"))
+	}
 }
