@@ -35,8 +35,8 @@ type LineQuery struct {
 }
 
 // StoreImport looks a pasted list up in the project's inventory and keeps what
-// was found of each entry. An entry is first taken as a host ID, byte by byte,
-// then as a name (whatever the case) or an address. An empty list, or one of
+// was found of each entry. An entry is first taken as a host ID, byte by byte
+// and then as wtp.FoldHostID has it, then as a name (whatever the case) or an address. An empty list, or one of
 // more than wtp.MaxImportEntries, is a wtp.Invalid.
 func (s *Store) StoreImport(ctx context.Context, userID, projectID int64, entries []wtp.ImportEntry) (wtp.Import, error) {
 	if len(entries) == 0 || len(entries) > wtp.MaxImportEntries {
@@ -106,8 +106,12 @@ func (s *Store) matchImport(ctx context.Context, project int64, entries []wtp.Im
 	byID, byKey := make(map[string]*meaning, len(entries)), make(map[string]*meaning, len(entries))
 	meanings := make([]meaning, 2*len(entries))
 	for i, e := range entries {
-		if !e.Unreadable {
-			byID[e.Text], byKey[strings.ToLower(e.Text)] = &meanings[2*i], &meanings[2*i+1]
+		if e.Unreadable {
+			continue
+		}
+		byID[e.Text], byKey[strings.ToLower(e.Text)] = &meanings[2*i], &meanings[2*i+1]
+		if id := wtp.FoldHostID(e.Text); byID[id] == nil {
+			byID[id] = &meaning{}
 		}
 	}
 	classes := map[string]ableClass{}
@@ -175,6 +179,9 @@ func judgeEntries(entries []wtp.ImportEntry, byID, byKey map[string]*meaning) []
 			continue
 		}
 		m := byID[e.Text]
+		if m.n == 0 {
+			m = byID[wtp.FoldHostID(e.Text)]
+		}
 		if m.n == 0 {
 			m = byKey[strings.ToLower(e.Text)]
 		}

@@ -259,6 +259,22 @@ func importEntry(line int64, cell []byte) ImportEntry {
 	return e
 }
 
+// FoldHostID is a text in the form of a UUID in small letters, as HSS gives host IDs;
+// spreadsheets and other consoles write them in capitals. Any other text is returned
+// as it is.
+func FoldHostID(text string) string {
+	const form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	if len(text) != len(form) {
+		return text
+	}
+	for i := range form {
+		if c := text[i]; form[i] == '-' && c != '-' || form[i] == 'x' && !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
+			return text
+		}
+	}
+	return strings.ToLower(text)
+}
+
 // ImportResult is what became of an entry.
 type ImportResult string
 

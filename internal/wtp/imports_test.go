@@ -53,6 +53,20 @@ func TestListsAreReadAsPeoplePasteThem(t *testing.T) {
 	}
 }
 
+func TestHostIDsInCapitalsAreFolded(t *testing.T) {
+	for in, want := range map[string]string{
+		"0B7D6A5E-4c3f-4E21-9A8B-00000000000F": "0b7d6a5e-4c3f-4e21-9a8b-00000000000f",
+		"0b7d6a5e-4c3f-4e21-9a8b-00000000000f": "0b7d6a5e-4c3f-4e21-9a8b-00000000000f",
+		"0B7D6A5E-4C3F-4E21-9A8B-00000000000G": "0B7D6A5E-4C3F-4E21-9A8B-00000000000G",
+		"0B7D6A5E-4C3F-4E21-9A8B000000000000F": "0B7D6A5E-4C3F-4E21-9A8B000000000000F",
+		"0B7D6A5EA4C3F-4E21-9A8B-00000000000F": "0B7D6A5EA4C3F-4E21-9A8B-00000000000F",
+		"WEB-01":                               "WEB-01",
+		"":                                     "",
+	} {
+		require.Equal(t, want, FoldHostID(in))
+	}
+}
+
 func TestWhatCannotBeAnEntryIsSaid(t *testing.T) {
 	for name, text := range map[string]string{
 		"too long": strings.Repeat("é", MaxImportText+1), "megabytes": strings.Repeat("x", 1<<20), "not UTF-8": "a\xffb", "control": "a\x00b", "escape": "a\x1b[31mb",
