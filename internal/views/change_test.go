@@ -103,6 +103,12 @@ func TestManyBatchesShareBoxes(t *testing.T) {
 	require.EqualValues(t, 2, v.tiles()[1].no, "a number of at most three digits")
 }
 
+func TestCallsAreCountedOnce(t *testing.T) {
+	v := doneChange()
+	v.Calls = []wtp.Call{{ID: 1}, {ID: 2}, {ID: 3}}
+	require.Equal(t, 1, strings.Count(drawn(t, ChangePage(v)).Find("#calls").Text(), "3 shown"))
+}
+
 func TestWhatWasNeverSentIsNotDone(t *testing.T) {
 	v := doneChange()
 	v.Change.State, v.Change.ToSend = wtp.Stopped, 1200
