@@ -75,7 +75,10 @@ func TestRampIsConfirmedAndShown(t *testing.T) {
 	c.send(1, accept)
 	page := b.get("/p/shop/changes/1").is(200).page()
 	require.Contains(t, said(page.Find("#waits")), "Waits to read back step 1 (1 server).")
-	require.Contains(t, said(page.Find("#record")), "Step 2 of 5.")
+	require.Equal(t, "Step 1 of 5 was sent. The next begins once it is read back.", said(page.Find("#ramp-says")))
+	later := b.get("/p/shop/changes/1/progress?was=running").is(200).page()
+	require.Equal(t, said(page.Find("#ramp-says")), said(later.Find("#ramp-says[hx-swap-oob]")), "the record says it without being drawn again")
+	require.Zero(t, later.Find("#record").Length())
 }
 
 func TestServersOfAChangeAreExported(t *testing.T) {

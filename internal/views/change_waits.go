@@ -61,6 +61,8 @@ func (v ChangeView) rampText() string {
 		return ""
 	case v.Change.State.Over() || v.Pending.Step == 0:
 		return v.T("1 server first, then 10, then 200 at a time")
+	case v.Pending.Held > 0:
+		return v.T("Step %d of %d was sent. The next begins once it is read back.", v.Pending.HeldStep, v.Pending.LastStep)
 	}
 	return v.T("Step %d of %d. Each goes on once the one before was read back.", v.Pending.Step, v.Pending.LastStep)
 }
