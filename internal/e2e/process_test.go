@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,14 +37,23 @@ func wait(t *testing.T, most time.Duration, what string, done func() bool) {
 	}
 }
 
-// binary is the program under test, built once per run.
+// binary is the program under test, built once per run with the tags of the tests, and
+// under the race detector when they are.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "wtp-console-e2e-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, "web")
-	out, err := exec.Command("go", "build", "-o", path, "wtp-console/cmd/web").CombinedOutput()
+	args := []string{"build", "-o", path}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, set := range info.Settings {
+			if set.Key == "-tags" || set.Key == "-race" {
+				args = append(args, set.Key+"="+set.Value)
+			}
+		}
+	}
+	out, err := exec.Command("go", append(args, "wtp-console/cmd/web")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -95,6 +105,11 @@ func spawn(t *testing.T, env []string, args ...string) *process {
 	var readers sync.WaitGroup
 	readers.Go(func() { p.copy(&p.out, stdout) })
 	readers.Go(func() { p.copy(&p.err, stderr) })
+	t.Cleanup(func() {
+		if _, race, found := strings.Cut(p.log(), "WARNING: DATA RACE"); found {
+			t.Errorf("%s: data race%s", args, race[:min(len(race), 4000)])
+		}
+	})
 	go func() {
 		readers.Wait()
 		_ = p.cmd.Wait()
