@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -61,7 +62,15 @@ func TestSeededBugsAreFound(t *testing.T) {
 }
 
 func goTest(root, overlay, pkg, run string) (string, error) {
-	args := []string{"test", "-overlay", overlay, "-count=1", "-failfast", "./" + pkg}
+	args := []string{"test", "-overlay", overlay, "-count=1", "-failfast"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, set := range info.Settings {
+			if set.Key == "-tags" { // with others, SQLite would be compiled a second time
+				args = append(args, "-tags="+set.Value)
+			}
+		}
+	}
+	args = append(args, "./"+pkg)
 	if run != "" {
 		args = append(args, "-run", run)
 	}
