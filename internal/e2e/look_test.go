@@ -241,7 +241,8 @@ func (b *browser) cookie(url, name, value string) {
 }
 
 // TestChangeUnderWayFitsAPhone looks at a change whose servers were accepted and
-// aren't shown as wanted yet: the longest words that the columns of outcome and reading hold.
+// aren't shown as wanted yet: the longest words that the columns of outcome and reading
+// hold. Before that, it marks a restart: the buttons are at hand once one is ticked.
 func TestChangeUnderWayFitsAPhone(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
@@ -250,6 +251,13 @@ func TestChangeUnderWayFitsAPhone(t *testing.T) {
 	b.fill("#name", "mei")
 	b.fill("#password", password)
 	b.follow("form [type=submit]")
+	b.size(390)
+	b.open(url + "/p/web-prod/restarts")
+	b.click("table tbody [name=host]")
+	b.shot("restarts-ticked.en.390")
+	require.True(t, eval[bool](b, `(()=>{const r=document.querySelector("#marks [value=ticked]").getBoundingClientRect();return r.top>0&&r.bottom<=innerHeight})()`))
+	b.size(1440)
+
 	b.open(url + b.planStorefront(url, 1000))
 	b.fill("#reason", "Storefront, first wave")
 	b.follow("#go")
