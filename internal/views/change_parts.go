@@ -85,6 +85,19 @@ func (v ChangeView) listed() int64 {
 	return 0
 }
 
+// plannedText is how many servers were planned, and by whom; a backup server that is
+// removed is none of them.
+func (v ChangeView) plannedText() string {
+	n := v.Change.TargetCount
+	if v.Change.Kind == wtp.BackupRemoval {
+		n--
+	}
+	if n < 1 {
+		return v.Change.PlannedByName
+	}
+	return v.N(n, "%d server by %s", "%d servers by %s", n, v.Change.PlannedByName)
+}
+
 // csvURL is the list that is shown as a table.
 func (v ChangeView) csvURL() string {
 	return withQuery(v.url("servers.csv"), v.query(v.Tab, v.Why, 0, 0).Encode())

@@ -154,7 +154,21 @@ func (v PreviewView) slices() []Slice {
 	return s
 }
 
+// stuck says whether servers keep a backup server from being removed: nothing of such a
+// plan can be sent.
+func (v PreviewView) stuck() bool {
+	return v.Plan.Kind == wtp.BackupRemoval && v.count(wtp.Cannot) > v.because(wtp.WhyStillUsed)
+}
+
 func (v PreviewView) bucketKind(b wtp.Bucket) string {
+	if v.stuck() {
+		switch b {
+		case wtp.WillChange:
+			return "idle"
+		case wtp.Cannot:
+			return "warn"
+		}
+	}
 	switch b {
 	case wtp.WillChange, wtp.NeedsRestart:
 		if v.Plan.Direction == wtp.Enable {
@@ -172,6 +186,9 @@ func (v PreviewView) bucketKind(b wtp.Bucket) string {
 func (v PreviewView) bucketName(b wtp.Bucket) string {
 	if v.Plan.Kind.Remote() && b == wtp.AlreadySo {
 		return v.T("Already so")
+	}
+	if v.stuck() && b == wtp.WillChange {
+		return v.T("Can be moved")
 	}
 	return v.bucketWord(b, v.Plan.Direction)
 }

@@ -1,0 +1,33 @@
+package views
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"wtp-console/internal/wtp"
+)
+
+func TestWhatCannotBeSentIsNotCalledAChange(t *testing.T) {
+	v := PreviewView{Page: changePage(), Plan: wtp.Change{Kind: wtp.BackupRemoval, Direction: wtp.Disable, State: wtp.Planned}, Counts: []PlanCount{
+		{wtp.WillChange, "", 3}, {wtp.Cannot, wtp.WhyAgentOffline, 1}, {wtp.Cannot, wtp.WhyStillUsed, 1},
+	}}
+	require.Equal(t, []Slice{{"idle", 3, "Can be moved"}, {"warn", 2, "Cannot"}}, v.slices())
+	require.Equal(t, "Can be moved", words(drawn(t, previewTabs(v)).Find(".tab"))[0][:len("Can be moved")])
+
+	v.Counts = v.Counts[:1] // nothing stands in the way
+	require.Equal(t, []Slice{{"warn", 3, "Will change"}}, v.slices())
+	v.Plan.Kind = wtp.RemoteBackup
+	v.Counts = []PlanCount{{wtp.WillChange, "", 3}, {wtp.Cannot, wtp.WhyAgentOffline, 1}}
+	require.Equal(t, "Will change", v.slices()[0].Label)
+}
+
+func TestABackupServerIsNoPlannedServer(t *testing.T) {
+	v := doneChange()
+	v.Change.PlannedByName, v.Change.TargetCount = "Mei Chen", 5
+	require.Equal(t, "5 servers by Mei Chen", v.plannedText())
+	v.Change.Kind = wtp.BackupRemoval
+	require.Equal(t, "4 servers by Mei Chen", v.plannedText())
+	v.Change.TargetCount = 1
+	require.Equal(t, "Mei Chen", v.plannedText())
+}
