@@ -274,8 +274,8 @@ func (b *browser) fullShot(name string) {
 func TestReadsAPageWhileItChanges(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	b.open("data:text/html,<p id=p></p><script>let n=0;const c=new MessageChannel();c.port2.onmessage=()=>{" +
-		"document.getElementById('p').outerHTML='<p id=p><button>'+(++n)+'</button></p>';c.port1.postMessage(0)};c.port1.postMessage(0)</script>")
+	b.open("data:text/html,<p id=p><button>0</button></p><script>let n=0;setInterval(()=>{" +
+		"document.getElementById('p').outerHTML='<p id=p><button>'+(++n)+'</button></p>'},5)</script>")
 	for range 100 {
 		require.NotEmpty(t, b.text("#p button"))
 	}
