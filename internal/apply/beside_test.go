@@ -177,7 +177,7 @@ func TestStormSideBySide(t *testing.T) {
 			c := g.confirm(wtp.Enable)
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultStatus, Status: 502})
 			now := g.finish(c)
-			if n := g.sent(hsstest.OpSetRaspSwitch); n > tooManyUnclear+2*beside {
+			if n := g.sent(hsstest.OpSetRaspSwitch); n > 5+2*beside {
 				t.Errorf("%d calls", n)
 			}
 			if now.State != wtp.Stopped {

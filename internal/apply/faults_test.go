@@ -132,7 +132,7 @@ func TestStormOpensTheCircuit(t *testing.T) {
 		if n := g.sent(hsstest.OpSetRaspSwitch); n > 8 {
 			t.Errorf("%d calls, two of them good", n)
 		}
-		if !strings.Contains(now.StopWhy, "no clear answer") || now.State != wtp.Stopped {
+		if !strings.Contains(now.StopWhy, "no clear answer 5 times in a row") || now.State != wtp.Stopped {
 			t.Errorf("%s because %q", now.State, now.StopWhy)
 		}
 		got := g.outcomes(c)
@@ -199,7 +199,7 @@ func TestNeverLeftIsTriedThreeTimes(t *testing.T) {
 		g.wire.before = refuse(2, 100)
 		now := g.finish(c)
 		g.want(c, wtp.Stopped, "accepted 200 stopped 400")
-		if !strings.Contains(now.StopWhy, "could not be reached") || n != 4 {
+		if !strings.Contains(now.StopWhy, "could not be reached, 3 times in a row") || n != 4 {
 			t.Errorf("after %d tries because %q", n, now.StopWhy)
 		}
 	})

@@ -20,7 +20,7 @@ type ruling struct {
 
 // judge says what an answer means, err being what package hss made of it, for a
 // batch of size targets. tries counts the sendings that never left, this one
-// included; most is how many of those there may be.
+// included; most is how many of those in a row there may be.
 //
 //	exact, whole 200            accepted
 //	4xx with an error of HSS's  split; alone: refused
@@ -56,18 +56,19 @@ func judge(err error, size int, tries, most int64, now time.Time, readBackAfter 
 		case errors.Is(err, context.Canceled): // told to end before it left
 			return ruling{verdict: again, neverLeft: true}
 		case tries >= most:
-			return ruling{verdict: again, neverLeft: true, stop: whyStop(up.Class)}
+			return ruling{verdict: again, neverLeft: true, stop: whyStop(up.Class, tries)}
 		}
 		again.RunAt = wtp.At(now.Add(backOff(tries)))
 		return ruling{verdict: again, neverLeft: true}
 	case hss.ClassNotSignedIn, hss.ClassKeyLocked, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential:
-		return ruling{verdict: again, stop: whyStop(up.Class)}
+		return ruling{verdict: again, stop: whyStop(up.Class, 1)}
 	}
 	return ruling{verdict: db.Verdict{Kind: db.Unclear, RunAt: wtp.At(now.Add(readBackAfter))}}
 }
 
-// whyStop is the reason, for people, why a class of failure stops a change.
-func whyStop(class string) string {
+// whyStop is the reason, for people, why a class of failure stops a change after it
+// came n times in a row.
+func whyStop(class string, n int64) string {
 	var t wtp.Text
 	switch hss.Class(class) {
 	case hss.ClassNotSignedIn:
@@ -81,11 +82,11 @@ func whyStop(class string) string {
 	case hss.ClassNotInRegion:
 		t = wtp.Say("HSS does not offer this call in this region. Nothing more was sent.")
 	case hss.ClassNotSent:
-		t = wtp.Say("HSS could not be reached, three times in a row. Nothing more was sent. Check the network, then plan the rest again.")
+		t = wtp.StoppedUnreached(n)
 	case connect.ClassNoCredential:
 		t = wtp.Say("The credential of this project cannot be used any more. Nothing more was sent. Look at it in the settings, then plan the rest again.")
 	default:
-		t = wtp.Say("HSS gave no clear answer several times in a row. Nothing more was sent. What was sent is being read back; plan the rest again when HSS answers.")
+		t = wtp.StoppedUnclear(n)
 	}
-	return t.ID
+	return t.String()
 }

@@ -98,7 +98,13 @@ func (g *rig) wired(store *db.Store) {
 // sideBySide sets how many calls of a change may be in flight.
 func (g *rig) sideBySide(n int) {
 	g.t.Helper()
-	g.must(g.store.SetSetting(g.t.Context(), wtp.Actor{Name: "test"}, wtp.CallsAtOnce, strconv.Itoa(n)))
+	g.limit(wtp.CallsAtOnce, n)
+}
+
+// limit sets one of the limits.
+func (g *rig) limit(name string, n int) {
+	g.t.Helper()
+	g.must(g.store.SetSetting(g.t.Context(), wtp.Actor{Name: "test"}, name, strconv.Itoa(n)))
 }
 
 // wait lets the clock jump instead.

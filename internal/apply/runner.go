@@ -29,7 +29,6 @@ import (
 
 // Defaults of Runner's fields.
 const (
-	DefaultMaxFailures   = 3
 	DefaultMaxSendings   = 3
 	DefaultResumeWithin  = 24 * time.Hour
 	DefaultReadBackAfter = 5 * time.Second
@@ -54,8 +53,7 @@ type Runner struct {
 	// whoever reads back can begin.
 	Changed func()
 
-	MaxFailures   int64         // batches in a row without a clear answer, then the change stops
-	MaxSendings   int64         // of one batch, when answers are unclear; and of one that never left
+	MaxSendings   int64         // of one batch, when answers are unclear
 	ResumeWithin  time.Duration // how long after its confirmation a change may still be begun or gone on with
 	ReadBackAfter time.Duration // from an unclear answer to the first reading back: HSS may still be at it
 	SettleFor     time.Duration // how long reading back is tried before its targets are unknown

@@ -144,10 +144,10 @@ func TestEverythingRefusedStops(t *testing.T) {
 		c := g.confirm(wtp.Enable)
 		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultRefuse})
 		now := g.finish(c)
-		if now.State != wtp.Stopped || !strings.Contains(now.StopWhy, "twenty calls in a row") {
+		if now.State != wtp.Stopped || !strings.Contains(now.StopWhy, "refused 20 calls in a row") {
 			t.Errorf("%s because %q", now.State, now.StopWhy)
 		}
-		if n := g.sent(hsstest.OpSetRaspSwitch); n != tooManyRefused {
+		if n := g.sent(hsstest.OpSetRaspSwitch); n != 20 {
 			t.Errorf("%d calls", n)
 		}
 	})

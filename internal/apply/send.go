@@ -39,7 +39,7 @@ func (w *work) send(ctx context.Context, b wtp.Batch, targets []wtp.Target) erro
 	if s == nil || err != nil {
 		return err
 	}
-	for w.flying >= w.atOnce {
+	for w.flying >= int(w.limits.CallsAtOnce) {
 		answer := w.answer(ctx, look)
 		good := answer == nil || answer.ruling.verdict.Kind == db.Accepted
 		if good {
@@ -80,14 +80,14 @@ func (w *work) prepare(ctx context.Context, b wtp.Batch, targets []wtp.Target) (
 	if err != nil {
 		return nil, err
 	}
-	w.atOnce = int(limits.CallsAtOnce)
+	w.limits = limits
 	client, cred, err := w.Connect.Client(ctx, w.project)
 	var up *wtp.Upstream
 	if errors.As(err, &up) {
 		if up.Class == string(hss.ClassKeyLocked) {
 			return nil, w.idle(ctx, max(cred.LockedUntil.Sub(wtp.At(w.now())), time.Second))
 		}
-		return nil, w.stop(ctx, whyStop(up.Class))
+		return nil, w.stop(ctx, whyStop(up.Class, 1))
 	}
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (w *work) answer(ctx context.Context, d time.Duration) *sending {
 
 func (w *work) judged(s *sending) *sending {
 	w.flying--
-	s.ruling = judge(s.err, len(s.targets), w.tries+1, cmp.Or(w.MaxSendings, DefaultMaxSendings), w.now(), cmp.Or(w.ReadBackAfter, DefaultReadBackAfter))
+	s.ruling = judge(s.err, len(s.targets), w.tries+1, w.limits.StopUnclear, w.now(), cmp.Or(w.ReadBackAfter, DefaultReadBackAfter))
 	return s
 }
 
@@ -221,6 +221,7 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 	var stop string
 	var again wtp.Instant // the next batch would fare no better than one that didn't leave: all of them wait
 	var open, refused []*sending
+	var beside int // how many unclear answers in a row the next one would come beside
 	for _, s := range answers {
 		stop = cmp.Or(stop, s.ruling.stop)
 		switch kind := s.ruling.verdict.Kind; {
@@ -229,22 +230,17 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 		case s.ruling.stop != "":
 		case kind == db.Unclear:
 			open = append(open, s)
-			w.failed[s.batch.ID] = true
-			w.unclear++
+			stop = cmp.Or(stop, w.countUnclear(s.batch, beside))
+			beside++
 		default:
 			clear(w.failed)
-			w.unclear = 0
+			w.unclear, beside = 0, 0
 			stop = cmp.Or(stop, w.countRefusals(kind))
 			if kind == db.Split {
 				refused = append(refused, s)
 				w.searching = true
 			}
 		}
-	}
-	// Those that went side by side with one that failed don't make it worse.
-	beside := w.atOnce - 1
-	if len(open) > 0 && (len(w.failed) >= int(cmp.Or(w.MaxFailures, DefaultMaxFailures))+beside || w.unclear >= tooManyUnclear+beside) {
-		stop = cmp.Or(stop, whyStop(string(hss.ClassUnclear)))
 	}
 	if again == 0 {
 		w.tries = 0
@@ -283,6 +279,17 @@ func (w *work) after(ctx context.Context, answers []*sending) error {
 	return nil
 }
 
+// countUnclear gives the reason to stop a change that gets no clear answers. The answers
+// that one came beside, their calls having been in flight together, don't make it worse.
+func (w *work) countUnclear(b wtp.Batch, beside int) string {
+	w.failed[b.ID] = true
+	w.unclear++
+	if int64(len(w.failed)-beside) < w.limits.StopUnclear && w.unclear-int64(beside) < w.limits.MaxUnclear() {
+		return ""
+	}
+	return whyStop(string(hss.ClassUnclear), w.unclear)
+}
+
 // countRefusals gives the reason to stop a change of which HSS refuses everything:
 // splitting it all the way down would cost two calls a server.
 func (w *work) countRefusals(kind db.VerdictKind) string {
@@ -292,18 +299,11 @@ func (w *work) countRefusals(kind db.VerdictKind) string {
 	case db.Refused, db.Split:
 		w.refused++
 	}
-	if w.refused < tooManyRefused {
+	if w.refused < w.limits.StopRefused {
 		return ""
 	}
-	return wtp.Say("HSS refused twenty calls in a row. Nothing more was sent. See why it refused them, then plan the rest again.").ID
+	return wtp.StoppedRefused(w.refused).String()
 }
-
-// tooManyRefused calls in a row, none accepted between them, stop a change.
-// Finding one culprit among 200 takes at most nine that are refused.
-const tooManyRefused = 20
-
-// tooManyUnclear sendings in a row stop a change even if they are of few batches.
-const tooManyUnclear = 5
 
 // fill notes an answer on the row of its call.
 func fill(call *wtp.Call, meta hss.Meta, up *wtp.Upstream) {

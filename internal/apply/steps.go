@@ -44,7 +44,7 @@ func (w *work) awaitStep(ctx context.Context, b wtp.Batch) error {
 		up := connect.Upstream(err)
 		w.log.Warn("a step could not be read back", "step", step.Step, "class", up.Class, "err", err)
 		if hopeless(up) {
-			return w.stop(ctx, whyStop(up.Class))
+			return w.stop(ctx, whyStop(up.Class, 1))
 		}
 	}
 	if step, err = w.Store.StepBefore(ctx, b); err != nil || !step.Held() {

@@ -27,16 +27,16 @@ type work struct {
 	unknown bool // this version doesn't know how to carry it out
 	stale   bool // confirmed too long ago to be begun or gone on with
 
-	atOnce int           // how many calls may be in flight
-	flying int           // how many are
+	limits wtp.Limits    // as they were when the last batch was got ready
+	flying int           // how many calls are in flight
 	landed chan *sending // their answers
 
 	tries     int64                 // sendings in a row that never left
 	unsettled map[int64]wtp.Instant // when reading a batch back was first tried
 	readings  map[int64]int64       // failed readings back of a batch
 	failed    map[int64]bool        // batches without a clear answer since the last clear one
-	unclear   int                   // sendings without a clear answer since then
-	refused   int                   // calls refused in a row
+	unclear   int64                 // sendings without a clear answer since then
+	refused   int64                 // calls refused in a row
 	searching bool                  // HSS refused a call of several, or may have before we came
 	mixed     map[int64]bool        // batches that are sent with suspects of a refused one about
 	conflicts int                   // refusals to begin a call in a row
@@ -44,7 +44,7 @@ type work struct {
 }
 
 func newWork(r *Runner, change wtp.Change, owner string, log *slog.Logger) *work {
-	return &work{Runner: r, owner: owner, change: change, log: log, atOnce: 1, landed: make(chan *sending, wtp.MaxCallsAtOnce), searching: true, mixed: map[int64]bool{},
+	return &work{Runner: r, owner: owner, change: change, log: log, limits: wtp.DefaultLimits(), landed: make(chan *sending, wtp.MaxCallsAtOnce), searching: true, mixed: map[int64]bool{},
 		unsettled: map[int64]wtp.Instant{}, readings: map[int64]int64{}, failed: map[int64]bool{}}
 }
 

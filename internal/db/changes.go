@@ -189,7 +189,8 @@ func (s *Store) StopChange(ctx context.Context, actor wtp.Actor, projectID, numb
 	})
 }
 
-// StopRunning stops a change by the console itself; why is catalogue text.
+// StopRunning stops a change by the console itself; why is text for people, see
+// wtp.StopReason.
 func (s *Store) StopRunning(ctx context.Context, changeID int64, owner, why string) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		c, err := s.fence(tx, changeID, owner)

@@ -35,7 +35,7 @@ func bulkStory(t *testing.T, scripts bool) {
 	c := startConsole(t, dir, provisioned(t, sim)...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
+	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
 	servers := c.url + "/p/web-prod/servers"
 	wait(t, 90*time.Second, "the inventory shows 5,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), comma(fleet))

@@ -25,7 +25,7 @@ func TestBackupServerIsRemoved(t *testing.T) {
 	c := startConsole(t, dir, provisioned(t, sim)...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
+	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
 	waitListed(t, dir)
 	file := filepath.Join(dir, "wtp-console.db")
 	backups := query(t, file, "SELECT host_id, name FROM backup_servers ORDER BY name")

@@ -269,7 +269,7 @@ func TestChangeAndRemoveAProject(t *testing.T) {
 func TestLimits(t *testing.T) {
 	c, _, b := withCloud(t)
 	require.Equal(t, "5", b.get("/settings/limits").is(http.StatusOK).page().Find("#calls_per_minute").AttrOr("value", ""))
-	form := []string{"calls_per_minute", "5", "calls_at_once", "2", "typed_above", "100", "cap_operator", "0", "cap_admin", "0"}
+	form := []string{"calls_per_minute", "5", "calls_at_once", "2", "stop_unclear", "3", "stop_refused", "20", "typed_above", "100", "cap_operator", "0", "cap_admin", "0"}
 	for _, bad := range []string{"", "0", "-1", "601", "5.5", "1e2", "five", "+5", "５"} {
 		d := b.post("/settings/limits", with(form, "calls_per_minute", bad)...).is(http.StatusUnprocessableEntity).page()
 		require.Equal(t, bad, d.Find("#calls_per_minute").AttrOr("value", ""), "what was typed stays")
@@ -282,6 +282,15 @@ func TestLimits(t *testing.T) {
 			require.Contains(t, d.Find("#"+field+"-err").Text(), "from 0 to 1000000")
 		}
 	}
+	for field, says := range map[string]string{"calls_at_once": "from 1 to 10", "stop_unclear": "from 1 to 20", "stop_refused": "from 10 to 100"} {
+		require.Equal(t, wtp.DefaultLimits().Settings()[field], b.get("/settings/limits").page().Find("#"+field).AttrOr("value", ""))
+		for _, bad := range []string{"", "0", "101", "5.5", "+12", "many"} {
+			d := b.post("/settings/limits", with(form, field, bad)...).is(http.StatusUnprocessableEntity).page()
+			require.Equal(t, bad, d.Find("#"+field).AttrOr("value", ""), "what was typed stays")
+			require.Contains(t, d.Find("#"+field+"-err").Text(), says)
+			require.Contains(t, d.Find("#errors").Text(), says)
+		}
+	}
 	for _, good := range []string{"1", " 60 ", "600"} {
 		b.post("/settings/limits", with(form, "calls_per_minute", good)...).to("/settings/limits")
 		limits, err := c.store.Limits(t.Context())
@@ -291,7 +300,15 @@ func TestLimits(t *testing.T) {
 	b.post("/settings/limits", with(form, "cap_operator", " 20 ")...).to("/settings/limits")
 	limits, err := c.store.Limits(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, wtp.Limits{CallsPerMinute: 5, CallsAtOnce: 2, TypedAbove: 100, CapOperator: 20}, limits)
+	require.Equal(t, wtp.Limits{CallsPerMinute: 5, CallsAtOnce: 2, StopUnclear: 3, StopRefused: 20, TypedAbove: 100, CapOperator: 20}, limits)
+
+	b.post("/settings/limits", with(with(form, "stop_unclear", " 1 "), "stop_refused", "100")...).to("/settings/limits")
+	limits, err = c.store.Limits(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, wtp.Limits{CallsPerMinute: 5, CallsAtOnce: 2, StopUnclear: 1, StopRefused: 100, TypedAbove: 100}, limits)
+	recorded := texts(b.get("/events").is(http.StatusOK).page().Find("main tbody tr"))
+	require.Contains(t, recorded[0]+recorded[1]+recorded[2], "Stop after batches without a clear answer")
+	require.Contains(t, recorded[0]+recorded[1]+recorded[2], "Stop after refused calls")
 }
 
 // TestLimitsSayWhatHSSSaid: what HSS said of its own limit is kept to, and shown.

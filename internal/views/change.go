@@ -394,12 +394,12 @@ func (v ChangeView) stoppedText() string {
 	return v.N(n, "The console stopped this change. %d server was not sent.", "The console stopped this change. %d servers were not sent.")
 }
 
-// stopWhy is the catalogue text that the console gave for stopping by itself.
+// stopWhy is what the console gave as its reason for stopping by itself.
 func (v ChangeView) stopWhy() string {
 	if v.Change.StopWhy == "" {
 		return ""
 	}
-	return v.Say(wtp.Text{ID: v.Change.StopWhy})
+	return v.Say(wtp.StopReason(v.Change.StopWhy))
 }
 
 func (v ChangeView) sentAt(c wtp.Call) string {

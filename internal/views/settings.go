@@ -58,7 +58,8 @@ func (v LimitsView) saidText(s SaidLimit) string {
 }
 
 func (v LimitsView) labels() map[string]string {
-	return map[string]string{wtp.CallsPerMinute: v.T("Calls a minute"), wtp.CallsAtOnce: v.T("Calls side by side"), wtp.TypedAbove: v.T("Type the count above"),
+	return map[string]string{wtp.CallsPerMinute: v.T("Calls a minute"), wtp.CallsAtOnce: v.T("Calls side by side"),
+		wtp.StopUnclear: v.T("Stop after batches without a clear answer"), wtp.StopRefused: v.T("Stop after refused calls"), wtp.TypedAbove: v.T("Type the count above"),
 		wtp.CapOperator: v.T("Servers in one change of an operator"), wtp.CapAdmin: v.T("Servers in one change of an admin")}
 }
 

@@ -114,7 +114,7 @@ type Change struct {
 	StartedAt       Instant
 	FinishedAt      Instant
 	StoppedByName   string // "" if it stopped by itself
-	StopWhy         string // catalogue text
+	StopWhy         string // text for people; see StopReason
 	LeaseOwner      string
 	LeaseUntil      Instant
 	ReadBackAt      Instant // next reading back; 0: none due

@@ -15,6 +15,7 @@ type refusing struct {
 	refusals [][]int64
 	taken    map[int64]bool
 	row      int // refused in a row
+	longest  int // such row
 	calls    int
 }
 
@@ -67,6 +68,7 @@ func (x *refusing) run(t *testing.T) int {
 		refused := slices.ContainsFunc(call, func(t int64) bool { return x.culprits[t] })
 		if refused {
 			x.row++
+			x.longest = max(x.longest, x.row)
 		} else {
 			x.row = 0
 		}
