@@ -197,8 +197,11 @@ func (g *rig) over(c wtp.Change) wtp.Change {
 		if now.State.Over() {
 			return now
 		}
+		again := time.NewTimer(200 * time.Millisecond)
 		select {
 		case <-g.ended:
+		case <-again.C: // the change may have been locked by a store that was just closed
+			g.runner.Poke()
 		case <-deadline:
 			g.t.Fatalf("the change is still %s: %+v", now.State, g.outcomes(c))
 		}

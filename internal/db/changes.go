@@ -268,6 +268,9 @@ func (s *Store) finish(tx *gorm.DB, c wtp.Change) (wtp.Change, error) {
 	if err != nil {
 		return c, err
 	}
+	if err := s.endIdleTimer(tx, c, counts[c.ID].Outcome); err != nil {
+		return c, err
+	}
 	_, err = s.record(tx, wtp.Actor{}, wtp.Event{Verb: "change.finished", ProjectID: c.ProjectID, ChangeID: c.ID, Subject: fmt.Sprintf("change %d", c.Number)},
 		map[string]any{"state": c.State, "outcomes": counts[c.ID].Outcome})
 	return c, err

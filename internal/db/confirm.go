@@ -88,7 +88,7 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 		if err := overCap(tx, actor, c); err != nil {
 			return err
 		}
-		if err := s.holdTimer(tx, c); err != nil {
+		if err := s.holdTimer(tx, c.TimerOf); err != nil {
 			return err
 		}
 		if err := inTheWay(tx, c); err != nil {

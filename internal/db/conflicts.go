@@ -121,11 +121,11 @@ func (s *Store) timerConflicts(ctx context.Context, plan wtp.Change) ([]TimerCon
 		// the other than use the index of a server's targets.
 		const other = "targets o WHERE o.project_id = t.project_id AND o.host_id = t.host_id AND o.kind = t.kind AND o.change_id + 0 = ?"
 		from := "SELECT t.bucket, t.project_id, t.host_id, t.kind FROM (SELECT * FROM targets WHERE change_id = ? ORDER BY seq LIMIT ?) t WHERE 0 < (SELECT COUNT(*) FROM " + other +
-			" AND (o.outcome = 'accepted' OR (o.outcome = 'unknown' AND o.seen = o.wanted)))"
+			" AND o.outcome IN ('accepted', 'unknown'))"
 		args := []any{plan.ID, exactUpTo, p.ID}
 		if p.N < plan.TargetCount {
-			from = "SELECT (SELECT o.bucket FROM " + other + ") AS bucket, t.project_id, t.host_id, t.kind FROM (SELECT * FROM targets t WHERE t.change_id = ? AND t.outcome IN ('accepted', 'unknown') AND " +
-				turnedOff + " ORDER BY outcome, seq LIMIT ?) t"
+			from = "SELECT (SELECT o.bucket FROM " + other + ") AS bucket, t.project_id, t.host_id, t.kind FROM (SELECT * FROM targets t WHERE t.change_id = ? AND " + maybeOff +
+				" ORDER BY outcome, seq LIMIT ?) t"
 			args = []any{plan.ID, p.ID, exactUpTo}
 		}
 		rows, err := many[struct {

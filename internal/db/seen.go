@@ -117,15 +117,16 @@ func (s *Store) noteSeenBackups(tx *gorm.DB, project int64, startedAt wtp.Instan
 }
 
 // scheduleReadBacks sets when each finished change is read back next: not any
-// more once every accepted target is seen as wanted (a backup server must also
-// run or have failed), or half an hour after the change ended.
+// more once every target that HSS accepted, or may have, is seen as wanted (a
+// backup server must also run or have failed), or half an hour after the change
+// ended.
 func (s *Store) scheduleReadBacks(tx *gorm.DB, project int64, startedAt wtp.Instant, backups []wtp.BackupServer) error {
 	due, err := many[wtp.Change](tx, "SELECT * FROM changes WHERE project_id = ? AND read_back_at > 0 AND finished_at > 0 AND finished_at < ? ORDER BY id"+s.forUpdate(), project, startedAt)
 	if err != nil {
 		return fmt.Errorf("changes to read back: %w", err)
 	}
 	for _, c := range due {
-		unseen, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM change_counts WHERE change_id = ? AND outcome = 'accepted' AND confirmed <> 1", c.ID)
+		unseen, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM change_counts WHERE change_id = ? AND outcome IN ('accepted', 'unknown') AND confirmed <> 1", c.ID)
 		if err != nil {
 			return fmt.Errorf("counting targets: %w", err)
 		}

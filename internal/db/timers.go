@@ -17,13 +17,17 @@ import (
 type TimerRow struct {
 	wtp.Timer
 	Number      int64 // of the change that turned off
-	Hosts       int64 // how many servers that change turned off, as far as is known
+	Hosts       int64 // how many servers may be off by that change
 	FiredNumber int64 // of the change that turns on again; 0: none
 }
 
 // turnedOff is the condition for the targets (as t) of a change that turned
 // dynamic WTP off: HSS accepted it, or was seen to show it.
 const turnedOff = "(t.outcome = 'accepted' OR (t.outcome = 'unknown' AND t.seen = t.wanted))"
+
+// maybeOff is the condition for those that may be off by that change: HSS can still do
+// what it gave no clear answer to, whatever it showed meanwhile.
+const maybeOff = "t.outcome IN ('accepted', 'unknown')"
 
 // newerThan is the condition that a newer change of ours has touched the server
 // of a target since the change it is of; both are given by their names in the
@@ -37,10 +41,12 @@ func newerThan(target, change string) string {
 // judgeTimer is how a change puts servers into buckets that turns on what a timer
 // is for. What a newer change has touched is left to that one; and what the
 // inventory shows as on is believed only if it was read after the server was
-// turned off, lest it stay off because of an old picture.
+// turned off, lest it stay off because of an old picture. Of a server of which it is
+// unknown whether it was turned off, and that nobody saw off, on is what it was
+// before: it is turned on in any case.
 func judgeTimer(c wtp.Change) judgement {
 	newer := newerThan("u", "uc")
-	const unread = "c.bucket = 'already_so' AND r.read_at <= u.decided_at"
+	const unread = "c.bucket = 'already_so' AND (r.read_at <= u.decided_at OR (u.outcome = 'unknown' AND u.seen <> u.wanted))"
 	return judgement{
 		join: ` LEFT JOIN projects r ON r.id = s.project_id
 			LEFT JOIN targets u ON u.project_id = s.project_id AND u.host_id = s.host_id AND u.kind = 'dynamic_wtp' AND u.change_id = ?
@@ -51,13 +57,13 @@ func judgeTimer(c wtp.Change) judgement {
 	}
 }
 
-// timerSource is the servers of a timer: all that its change turned off.
+// timerSource is the servers of a timer: all that may be off by its change.
 func timerSource(changeID int64) source {
-	return source{with: "SELECT t.host_id FROM targets t WHERE t.change_id = ? AND " + turnedOff, withArgs: []any{changeID}}
+	return source{with: "SELECT t.host_id FROM targets t WHERE t.change_id = ? AND " + maybeOff, withArgs: []any{changeID}}
 }
 
 const timerRows = `SELECT tm.*, c.number AS number, COALESCE(f.number, 0) AS fired_number,
-	(SELECT CAST(COALESCE(SUM(n.n), 0) AS bigint) FROM change_counts n WHERE n.change_id = tm.change_id AND n.outcome = 'accepted') AS hosts
+	(SELECT CAST(COALESCE(SUM(n.n), 0) AS bigint) FROM change_counts n WHERE n.change_id = tm.change_id AND n.outcome IN ('accepted', 'unknown')) AS hosts
 	FROM timers tm JOIN changes c ON c.id = tm.change_id LEFT JOIN changes f ON f.id = tm.fired_change_id AND tm.fired_change_id > 0 WHERE `
 
 // Timer finds the timer that a change set, or wtp.ErrNotFound.
@@ -110,14 +116,11 @@ func (s *Store) setTimer(tx *gorm.DB, actor wtp.Actor, c wtp.Change, due wtp.Ins
 	return err
 }
 
-// holdTimer locks the timer that a plan would end, before the end of the history
+// holdTimer locks the timer of a change, if it has one, before the end of the history
 // is locked.
-func (s *Store) holdTimer(tx *gorm.DB, c wtp.Change) error {
-	if c.TimerOf == 0 {
-		return nil
-	}
-	if _, err := one[wtp.Timer](tx, "SELECT * FROM timers WHERE change_id = ?"+s.forUpdate(), c.TimerOf); err != nil {
-		return fmt.Errorf("the timer of a plan: %w", err)
+func (s *Store) holdTimer(tx *gorm.DB, changeID int64) error {
+	if _, err := many[int64](tx, "SELECT change_id FROM timers WHERE change_id = ?"+s.forUpdate(), changeID); err != nil {
+		return fmt.Errorf("locking a timer: %w", err)
 	}
 	return nil
 }
@@ -138,6 +141,23 @@ func (s *Store) endTimer(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
 		return fmt.Errorf("change of a timer: %w", err)
 	}
 	_, err = s.record(tx, actor, timerEvent("timer.ended", of), map[string]any{"by_change": c.Number})
+	return err
+}
+
+// endIdleTimer ends the timer of a change that is over and can have turned nothing off.
+func (s *Store) endIdleTimer(tx *gorm.DB, c wtp.Change, outcomes map[wtp.Outcome]int64) error {
+	if outcomes[wtp.TargetAccepted]+outcomes[wtp.TargetUnknown] > 0 {
+		return nil
+	}
+	why := wtp.Say("This change turned no server off, so there is none to turn on again.").ID
+	n, err := exec(tx, "UPDATE timers SET state = 'ended', ended_at = ?, why = ? WHERE change_id = ? AND state = 'pending'", s.Now(), why, c.ID)
+	if err != nil {
+		return fmt.Errorf("ending a timer: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	_, err = s.record(tx, wtp.Actor{}, timerEvent("timer.ended", c), map[string]any{"why": why})
 	return err
 }
 

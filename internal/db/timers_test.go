@@ -200,6 +200,46 @@ func TestTimerWithNothingLeft(t *testing.T) {
 	})
 }
 
+// TestTimerTurnsOnWhatMayBeOff: HSS gave no clear answer to turning off, and does it
+// later, or did it and nobody looked.
+func TestTimerTurnsOnWhatMayBeOff(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		r.read(r.p, on(3, nil))
+		plan := r.plan(wtp.Disable, ids(1, 2)...)
+		c := must(r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "x", Back: wtp.BackOn{After: time.Hour}}))(r)
+		r.claim("o")
+		b := r.send(c, "o", db.Verdict{Kind: db.Unclear})
+		r.ok(r.s.Settle(r.ctx, "o", b.ID, map[string]string{"h-00001": wtp.Opened, "h-00002": wtp.Opened}, 0))
+		c = must(r.s.FinishChange(r.ctx, c.ID, "o"))(r)
+		r.wantCounts(c, map[wtp.Outcome]int64{wtp.TargetUnknown: 2})
+		r.read(r.p, on(3, nil)) // still on
+		r.equal([]any{r.timer(c).State, r.timer(c).Hosts, must(r.s.ChangeByID(r.ctx, c.ID))(r).ReadBackAt > 0}, []any{wtp.TimerPending, 2, true})
+		r.equal(len(must(r.s.OffUntil(r.ctx, r.p.ID, ids(1, 3)))(r)), 0)
+		r.clock.Advance(time.Hour)
+		r.equal(r.fire(), true)
+		back := must(r.s.ChangeByID(r.ctx, r.timer(c).FiredChangeID))(r)
+		r.equal([]any{back.ToSend, len(r.targetsOf(back))}, []any{2, 2})
+	})
+}
+
+func TestTimerOfNothingEndsWithItsChange(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		r.read(r.p, on(2, nil))
+		plan := r.plan(wtp.Disable, ids(1, 2)...)
+		c := must(r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "x", Back: wtp.BackOn{After: time.Hour}}))(r)
+		r.claim("o")
+		r.ok(r.s.StopRunning(r.ctx, c.ID, "o", "the credential is no longer accepted"))
+		r.equal(r.state(c), wtp.Stopped)
+		tm := r.timer(c)
+		r.equal([]any{tm.State, tm.EndedByName, len(r.events("timer.ended"))}, []any{wtp.TimerEnded, "", 1})
+		if tm.Why == "" {
+			r.Errorf("%+v", tm)
+		}
+		r.clock.Advance(time.Hour)
+		r.equal(r.fire(), false)
+	})
+}
+
 func TestTimerStopsAChangeThatTakesTooLong(t *testing.T) {
 	eachRig(t, func(r *rig, _ func() *db.Store) {
 		r.read(r.p, on(450, nil))

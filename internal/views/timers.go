@@ -83,12 +83,21 @@ func (v ChangeView) endText() string {
 		return v.T("Turned back on by itself at %s, %s late.", v.ClockText(t.EndedAt), v.Took(t.Late()))
 	case t.State == wtp.TimerFired:
 		return v.T("Turned back on by itself at %s.", v.ClockText(t.EndedAt))
+	case t.State == wtp.TimerCancelled && len(v.Linked.Undo) > 0:
+		return v.T("%s cancelled turning back on at %s. %s undoes this change.", t.EndedByName, v.ClockText(t.EndedAt), numberText(v.Linked.Undo[len(v.Linked.Undo)-1].Number))
 	case t.State == wtp.TimerCancelled:
 		return v.T("%s cancelled turning back on at %s. The servers stay off until somebody turns them on.", t.EndedByName, v.ClockText(t.EndedAt))
 	case t.EndedByName != "":
 		return v.T("%s turned them on early, at %s.", t.EndedByName, v.ClockText(t.EndedAt))
+	case t.DueAt > t.EndedAt:
+		return v.T("Nothing is turned on at %s.", v.ClockText(t.DueAt))
 	}
 	return v.T("Turning back on was due at %s.", v.ClockText(t.DueAt))
+}
+
+// staysOff says that nothing turns the servers on again: neither the timer nor an undo.
+func (v ChangeView) staysOff() bool {
+	return v.Timer.State == wtp.TimerCancelled && len(v.Linked.Undo) == 0
 }
 
 // timerWhy is what a person said of a timer, or the console.

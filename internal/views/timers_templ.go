@@ -715,7 +715,7 @@ func endedTimer(v ChangeView) templ.Component {
 			templ_7745c5c3_Var29 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		var templ_7745c5c3_Var30 = []any{"notice", templ.KV("notice-info", v.Timer.State != wtp.TimerCancelled), templ.KV("notice-warn", v.Timer.State == wtp.TimerCancelled)}
+		var templ_7745c5c3_Var30 = []any{"notice", templ.KV("notice-info", !v.staysOff()), templ.KV("notice-warn", v.staysOff())}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var30...)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
