@@ -171,6 +171,9 @@ func (c *call) setRemoteBackup() answer {
 	if a := c.unfit(h); a != nil {
 		return *a
 	}
+	if f := c.fault(FaultIgnore); f != nil && len(withoutIgnored([]*host{h}, f.Hosts)) == 0 {
+		return ok()
+	}
 	if !on {
 		h.BackupHostID, h.BackupAddr = "", ""
 		c.applied(h.HostID)
@@ -186,6 +189,15 @@ func (c *call) setRemoteBackup() answer {
 	h.BackupHostID, h.BackupAddr = id, addr
 	c.applied(h.HostID)
 	return ok()
+}
+
+// tell gives a server that was set up to use a backup server the address that this has
+// now, unless it was set up with one: it goes on with it when the backup server gets
+// another.
+func (p *project) tell(h *host) {
+	if b := p.backup(h.BackupHostID); b != nil && h.BackupAddr == "" {
+		h.BackupAddr = net.JoinHostPort(b.IP, strconv.Itoa(b.Port))
+	}
 }
 
 func isAddrPort(s string) bool {

@@ -88,6 +88,26 @@ func TestRemoteBackupOfAServer(t *testing.T) {
 	if _, has := c.list("/webtamper/hosts?host_id=" + ids[0]).Rows[0]["backup_host_id"]; has {
 		t.Error("backup_host_id is there without remote backup")
 	}
+	// It keeps the address it was told, and what HSS says it did isn't always done.
+	c.must(c.backup(ids[0], "10.0.0.2", 9090, "/b"), 200, "")
+	c.clock.pass(time.Second)
+	if got := show(); !strings.Contains(got, "10.0.0.1:8080") {
+		t.Error(got)
+	}
+	told := strings.ReplaceAll(on, "10.0.0.1:8080", "10.0.0.2:9090")
+	c.sim.AddFault(Fault{Op: OpSetRemoteBackupInfo, Kind: FaultIgnore, Hosts: ids[1:], Times: 1})
+	c.must(set(told), 200, "")
+	if got := show(); !strings.Contains(got, "10.0.0.1:8080") {
+		t.Error(got)
+	}
+	c.must(set(told), 200, "")
+	if got := show(); !strings.Contains(got, "10.0.0.2:9090") {
+		t.Error(got)
+	}
+	c.sim.AddServer(c.acc.ProjectID, Server{HostID: "late", BackupHostID: ids[0]})
+	if s, _ := c.sim.Server(c.acc.ProjectID, "late"); s.BackupAddr != "10.0.0.2:9090" {
+		t.Errorf("%+v", s)
+	}
 	c.must(set(`{"remote_backup":false}`), 200, "")
 	if got := show(); got != `{"remote_backup":false}` {
 		t.Error(got)

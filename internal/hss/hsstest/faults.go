@@ -40,7 +40,7 @@ const (
 
 	// Applied differently.
 	FaultPartial      FaultKind = "partial"       // the switch reaches the first Count servers, then Status (default 500)
-	FaultIgnore       FaultKind = "ignore"        // 200, but the switch leaves out Hosts (all of them if empty)
+	FaultIgnore       FaultKind = "ignore"        // 200, but the switch or the remote backup leaves out Hosts (all of them if empty)
 	FaultLate         FaultKind = "late"          // Status (default 504); the switch is applied Delay later
 	FaultTotal        FaultKind = "total"         // lists report Count as total_num
 	FaultBackupFails  FaultKind = "backup-fails"  // the saved backup server ends in -1

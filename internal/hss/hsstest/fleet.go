@@ -55,7 +55,7 @@ type Server struct {
 	RaspStatus          string `json:"rasp_status"`        // opened, closed (default): what the lists show now
 	InterruptReason     string `json:"interrupt_reason,omitempty"`
 	BackupHostID        string `json:"backup_host_id,omitempty"` // remote backup on, to this server
-	BackupAddr          string `json:"backup_addr,omitempty"`    // IP:port as told by set-remote-backup
+	BackupAddr          string `json:"backup_addr,omitempty"`    // IP:port as told by set-remote-backup; default: that of the backup server now
 	RaspPath            string `json:"rasp_path,omitempty"`      // Tomcat bin directory
 
 	ProtectDirs     []string `json:"protect_dirs,omitempty"`
@@ -231,6 +231,9 @@ func (s *Simulator) loadProject(p Project) *project {
 	for _, b := range p.Backups {
 		np.backups = append(np.backups, &backup{BackupServer: b})
 	}
+	for i := range np.hosts {
+		np.tell(&np.hosts[i])
+	}
 	s.projects = append(s.projects, np)
 	s.byProject[p.ID] = np
 	return np
@@ -248,7 +251,9 @@ func (s *Simulator) AddProject(region, projectID, name string) {
 func (s *Simulator) AddServer(projectID string, sv Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mustProject(projectID).add(sv)
+	p := s.mustProject(projectID)
+	p.add(sv)
+	p.tell(p.host(sv.HostID))
 }
 
 // SetServer replaces the server with the same HostID, keeping its place and
@@ -263,6 +268,7 @@ func (s *Simulator) setServer(p *project, sv Server) {
 	h := p.host(sv.HostID)
 	if h == nil {
 		p.add(sv)
+		p.tell(p.host(sv.HostID))
 		return
 	}
 	if h.NoWTP != sv.NoWTP {
@@ -273,6 +279,7 @@ func (s *Simulator) setServer(p *project, sv Server) {
 		}
 	}
 	*h = host{Server: withDefaults(sv)}
+	p.tell(h)
 }
 
 // RemoveServer takes a server out of HSS, as when it is deleted in the cloud.
