@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -29,11 +30,63 @@ func (k remoteBackup) write(ctx context.Context, client *hss.Client, targets []w
 	return client.SetRemoteBackupInfo(ctx, t.HostID, b)
 }
 
-func (remoteBackup) seen(ctx context.Context, reading *connect.Reading, targets []wtp.Target) (map[string]string, error) {
-	return reading.Remotes(ctx, hostIDs(targets))
+// seen leaves out a server of which the address matters and wasn't shown.
+func (k remoteBackup) seen(ctx context.Context, reading *connect.Reading, targets []wtp.Target) (map[string]string, error) {
+	remotes, err := reading.Remotes(ctx, hostIDs(targets))
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]string, len(targets))
+	for _, t := range targets {
+		if r, ok := remotes[t.HostID]; ok {
+			if state := k.to.Shown(t, r.BackupHostID, r.Addr); state != "" {
+				seen[t.HostID] = state
+			}
+		}
+	}
+	return seen, nil
 }
 
-func (remoteBackup) follow(context.Context, *work) error { return nil }
+// follow reads back, one by one, the servers that used the backup server already and were
+// sent its new address: no list shows that. Each is read once at least; those that don't
+// show it are read again for a while, and then left to the inventory's readings.
+func (remoteBackup) follow(ctx context.Context, w *work) error {
+	wait := min(cmp.Or(w.FollowEvery, DefaultFollowEvery), firstLook)
+	var until wtp.Instant
+	for {
+		targets, err := w.Store.UnseenAddrs(ctx, w.change.ID, maxFollowed)
+		if err != nil || len(targets) == 0 || until > 0 && wtp.At(w.now()) >= until {
+			return err
+		}
+		if err := w.pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = cmp.Or(w.FollowEvery, DefaultFollowEvery)
+		for i, t := range targets {
+			until = max(until, t.DecidedAt.Add(cmp.Or(w.FollowFor, DefaultFollowFor)))
+			seen, err := w.seen(ctx, targets[i:i+1])
+			if err == nil {
+				err = w.record(ctx, func(ctx context.Context) error {
+					return w.Store.NoteSeen(ctx, w.owner, w.change.ID, targets[i:i+1], seen)
+				})
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			w.log.Warn("the address of a backup server could not be read back", "err", err)
+			if hopeless(connect.Upstream(err)) {
+				return nil // no error of the change's: its calls were accepted
+			}
+		}
+	}
+}
+
+// maxFollowed is how many servers are read back before they are looked for anew.
+const maxFollowed = 1000
 
 // backupRemoval removes a backup server, the last step of its change.
 type backupRemoval struct{}

@@ -95,6 +95,9 @@ func (s *Store) Check(ctx context.Context) error {
 	none("groups not counted", `SELECT DISTINCT project_id, group_name FROM servers EXCEPT SELECT project_id, name FROM group_counts`)
 	none("use of backup servers", `SELECT project_id, backup_host_id, group_name, n FROM backup_use EXCEPT
 		SELECT project_id, backup_host_id, group_name, COUNT(*) FROM servers WHERE backup_host_id <> '' GROUP BY project_id, backup_host_id, group_name`)
+	const addrs = "SELECT project_id, backup_host_id, addr, COUNT(*) AS n FROM remote_addrs GROUP BY project_id, backup_host_id, addr"
+	none("addresses not counted", addrs+" EXCEPT SELECT project_id, backup_host_id, addr, n FROM remote_addr_counts")
+	none("counters of addresses that aren't there", "SELECT project_id, backup_host_id, addr, n FROM remote_addr_counts WHERE n > 0 EXCEPT SELECT * FROM ("+addrs+") x")
 	none("counter of the restart list", `SELECT c.project_id, c.n FROM restart_counts c WHERE c.n <> (SELECT COUNT(*) FROM restarts r WHERE r.project_id = c.project_id AND r.state = 'open')`)
 	none("restart list not counted", "SELECT project_id FROM restarts WHERE state = 'open' EXCEPT SELECT project_id FROM restart_counts WHERE n > 0")
 	none("search in a change that is over", "SELECT DISTINCT s.change_id FROM suspects s JOIN changes c ON c.id = s.change_id WHERE c.state IN ('done', 'stopped')")

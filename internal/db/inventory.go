@@ -131,6 +131,9 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		if p.ReadLease != owner {
 			return wtp.ErrConflict
 		}
+		if _, err := keepOldAddrs(tx, projectID, backups); err != nil {
+			return err
+		}
 		flips, err := s.saveServers(ctx, tx, projectID, servers, &res)
 		if err != nil {
 			return err
@@ -142,6 +145,9 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		if err := s.saveCounters(ctx, tx, projectID, servers); err != nil {
 			return err
 		}
+		if err := dropAddrs(tx, projectID); err != nil {
+			return err
+		}
 		outside, err := s.unexplained(tx, p, flips)
 		if err != nil {
 			return err
@@ -149,6 +155,9 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		res.Outside = int64(len(outside))
 		var seen []int64
 		if res.Confirmed, seen, err = s.noteSeen(tx, projectID, startedAt, backups); err != nil {
+			return err
+		}
+		if err := countAddrs(tx, projectID); err != nil {
 			return err
 		}
 		if err := s.scheduleReadBacks(tx, projectID, startedAt, backups); err != nil {

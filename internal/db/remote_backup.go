@@ -46,6 +46,32 @@ func (s *Store) PlanRemoteBackup(ctx context.Context, actor wtp.Actor, projectID
 	})
 }
 
+// PlanRemoteAddress plans to send the backup server of that host ID, with its present
+// address, to the servers that use it at another one, as far as is known. One that
+// doesn't run is a wtp.Invalid on "to"; it is a *wtp.Refused if there are no such servers.
+func (s *Store) PlanRemoteAddress(ctx context.Context, actor wtp.Actor, projectID int64, hostID string, validFor time.Duration) (wtp.Change, error) {
+	return s.planRemote(ctx, actor, projectID, validFor, func(tx *gorm.DB, c *wtp.Change) (remotePlan, error) {
+		b, err := one[wtp.BackupServer](tx, "SELECT * FROM backup_servers WHERE project_id = ? AND host_id = ?", projectID, clean(hostID, maxName))
+		if err != nil {
+			return remotePlan{}, err
+		}
+		if err := s.checkChoice(tx, projectID, b.HostID); err != nil {
+			return remotePlan{}, err
+		}
+		old, err := one[int64](tx, "SELECT CAST(COALESCE(SUM(n), 0) AS bigint) FROM remote_addr_counts WHERE project_id = ? AND backup_host_id = ? AND addr <> ?", projectID, b.HostID, b.Addr())
+		switch {
+		case err != nil:
+			return remotePlan{}, fmt.Errorf("counting addresses: %w", err)
+		case old == 0 || b.Addr() == "":
+			return remotePlan{}, conflict("No server is known to use %s at an old address. Nothing was planned.", b.Label())
+		}
+		c.Kind, c.Direction = wtp.RemoteBackup, wtp.Enable
+		return remotePlan{choice: b.HostID, address: true, with: `SELECT r.host_id, r.backup_host_id AS wanted FROM remote_addrs r
+			JOIN servers u ON u.project_id = r.project_id AND u.host_id = r.host_id AND u.backup_host_id = r.backup_host_id WHERE r.project_id = ? AND r.backup_host_id = ? AND r.addr <> ?`,
+			args: []any{projectID, b.HostID, b.Addr()}}, nil
+	})
+}
+
 // PlanRemoteFrom plans what follows a change of remote backup: its undo, each server
 // back to what it used before, or the rest of it again. The undo of a removal moves
 // the servers back; the backup server itself must still be there.
@@ -89,7 +115,7 @@ func (s *Store) PlanRemoteFrom(ctx context.Context, actor wtp.Actor, projectID i
 		if err != nil {
 			return p, fmt.Errorf("the change to try again: %w", err)
 		}
-		c.Direction, p.choice = earlier.Direction, to.Choice
+		c.Direction, p.choice, p.address = earlier.Direction, to.Choice, to.Address
 		p.with = "SELECT t.host_id, t.wanted FROM targets t WHERE t.change_id = ? AND t.outcome IN ?"
 		p.args = append(p.args, from.Outcomes)
 		return p, nil
@@ -101,11 +127,12 @@ const remoteFlippedSQL = `t.kind = 'remote_backup' AND (t.outcome = 'accepted' O
 
 // remotePlan is which servers a plan has, and what each of them is to use.
 type remotePlan struct {
-	choice string
-	from   PlanSource // for what follows a change
-	with   string     // a query for host_id and wanted
-	args   []any
-	remove *wtp.BackupServer // removed last
+	choice  string
+	address bool       // wtp.RemoteTo.Address
+	from    PlanSource // for what follows a change
+	with    string     // a query for host_id and wanted
+	args    []any
+	remove  *wtp.BackupServer // removed last
 }
 
 func (s *Store) planRemote(ctx context.Context, actor wtp.Actor, projectID int64, validFor time.Duration, how func(*gorm.DB, *wtp.Change) (remotePlan, error)) (wtp.Change, error) {
@@ -188,25 +215,28 @@ func (s *Store) freezeRemote(ctx context.Context, tx *gorm.DB, c wtp.Change, p r
 // they point. The rule is wtp.ClassifyRemote's, for one server at a time: at a call a
 // server no plan of remote backup that could ever be carried out is large.
 func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Target, wtp.RemoteTo, error) {
-	to := wtp.RemoteTo{Choice: p.choice}
+	to := wtp.RemoteTo{Choice: p.choice, Address: p.address}
 	list, err := many[wtp.BackupServer](tx, "SELECT * FROM backup_servers WHERE project_id = ? ORDER BY host_id", c.ProjectID)
 	if err != nil {
 		return nil, to, fmt.Errorf("reading backup servers: %w", err)
 	}
-	running := map[string]bool{}
+	running, addrs := map[string]bool{}, presentAddrs(list)
 	for _, b := range list {
 		running[b.HostID] = b.Status == wtp.BackupRunning
 	}
 	rows, err := many[struct {
 		Host, Wanted string
 		Gone, Held   int64
+		Addr         string     // at which it uses its backup server; "": not known
+		Unread       int64      // whether it was sent another since
 		Server       wtp.Server `gorm:"embedded"`
 	}](tx, "WITH picked AS ("+p.with+`)
 		SELECT p.host_id AS host, p.wanted, CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END AS gone,
-			`+heldSQL+` AS held,
+			`+heldSQL+` AS held, COALESCE(r.addr, '') AS addr, `+unreadAddrSQL+` AS unread,
 			s.host_id, COALESCE(s.name, '') AS name, COALESCE(s.private_ip, '') AS private_ip, COALESCE(s.group_name, '') AS group_name,
 			s.os, s.agent_status, s.protect_status, s.asset_value, s.backup_host_id
-		FROM picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id ORDER BY 3, s.name_key, p.host_id`,
+		FROM picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id
+		LEFT JOIN remote_addrs r ON r.project_id = s.project_id AND r.host_id = s.host_id AND r.backup_host_id = s.backup_host_id ORDER BY 3, s.name_key, p.host_id`,
 		append(slices.Clone(p.args), c.ProjectID)...)
 	if err != nil {
 		return nil, to, fmt.Errorf("servers of a plan: %w", err)
@@ -217,14 +247,19 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 	}
 	targets, wanted, stay := make([]wtp.Target, 0, len(rows)+1), map[string]bool{}, false
 	for _, r := range rows {
+		r.Wanted, _ = wtp.SplitRemote(r.Wanted)
 		t := wtp.Target{Kind: wtp.RemoteBackup, HostID: r.Host, Name: r.Server.Name, PrivateIP: r.Server.PrivateIP, GroupName: r.Server.GroupName, Wanted: r.Wanted}
 		if r.Gone == 1 {
 			t.Bucket, t.Why = wtp.Cannot, wtp.WhyGone
 		} else {
+			facts := wtp.RemoteFacts{Running: running[r.Wanted], Held: r.Held == 1}
 			t.Before = r.Server.Remote()
-			t.Bucket, t.Why = wtp.ClassifyRemote(r.Server, r.Wanted, running[r.Wanted], r.Held == 1)
+			if old := oldAddr(r.Addr, addrs[r.Wanted], r.Unread == 1); old != "" && t.Before == r.Wanted {
+				t.Before, facts.Old = wtp.RemoteAt(r.Wanted, old), true
+			}
+			t.Bucket, t.Why = wtp.ClassifyRemote(r.Server, r.Wanted, facts)
 			if c.UndoOf != 0 {
-				if why := since.of(r.Server); why != "" {
+				if why := since.of(r.Server, addrs); why != "" {
 					t.Bucket, t.Why = wtp.Cannot, why
 				}
 			}
@@ -247,6 +282,23 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 	}
 	return targets, to, nil
 }
+
+// oldAddr is the address that keeps a server from being as wanted, "" if none does. An
+// address that isn't known counts as the present one: it is known of whom it was changed.
+func oldAddr(known, present string, unread bool) string {
+	switch {
+	case present == "", known == "" && !unread, known == present && !unread:
+		return ""
+	case known == "" || known == present:
+		return wtp.UnknownAddr
+	}
+	return known
+}
+
+// unreadAddrSQL says of a server (as s, with its address as r) whether it was sent an
+// address and nothing has shown since at which it is.
+const unreadAddrSQL = `CASE WHEN EXISTS (SELECT 1 FROM targets t WHERE t.project_id = s.project_id AND t.host_id = s.host_id AND ` + unseenAddr + `
+	AND t.wanted = s.backup_host_id AND t.decided_at > COALESCE(r.seen_at, 0)) THEN 1 ELSE 0 END`
 
 // sinceRemote is what the change that is undone left, by host ID.
 type sinceRemote struct {
@@ -271,7 +323,7 @@ func (s *Store) remoteSince(tx *gorm.DB, c wtp.Change) (sinceRemote, error) {
 		wtp.Target `gorm:"embedded"`
 		Newer      int64
 	}
-	rows, err := many[row](tx, `SELECT u.host_id, u.wanted, u.seen, u.decided_at, CASE WHEN EXISTS (SELECT 1 FROM targets n
+	rows, err := many[row](tx, `SELECT u.host_id, u.before, u.wanted, u.seen, u.decided_at, CASE WHEN EXISTS (SELECT 1 FROM targets n
 			WHERE n.project_id = u.project_id AND n.host_id = u.host_id AND n.kind = u.kind AND n.change_id <> u.change_id
 			AND n.outcome IN ('accepted', 'unknown') AND (n.decided_at > u.decided_at OR (n.decided_at = u.decided_at AND n.change_id > u.change_id))) THEN 1 ELSE 0 END AS newer
 		FROM targets u JOIN changes d ON d.id = u.change_id WHERE d.project_id = ? AND d.number = ? AND d.number > 0 AND u.kind = 'remote_backup'`, c.ProjectID, c.UndoOf)
@@ -285,12 +337,16 @@ func (s *Store) remoteSince(tx *gorm.DB, c wtp.Change) (sinceRemote, error) {
 	return since, nil
 }
 
-// of says why a server is left alone by the undo; "": it is as the change left it.
-func (x sinceRemote) of(s wtp.Server) wtp.Why {
+// of says why a server is left alone by the undo; "": it is as the change left it. addrs
+// are the addresses that backup servers have now: a server can't go back to another.
+func (x sinceRemote) of(s wtp.Server, addrs map[string]string) wtp.Why {
 	u := x.left[s.HostID]
+	before, addr := wtp.SplitRemote(u.Before)
 	switch {
 	case u.Newer == 1:
 		return wtp.WhyNewerChange
+	case s.Remote() == u.Wanted && addr != "" && addr != addrs[before]:
+		return wtp.WhyAddressGone
 	case s.Remote() == u.Wanted:
 		return ""
 	case x.readAt <= u.DecidedAt:

@@ -94,7 +94,7 @@ func TestRemoteBackupIsPlannedAsTheRuleSays(t *testing.T) {
 			var send int64
 			for _, x := range must(r.s.Targets(r.ctx, db.TargetQuery{ChangeID: c.ID}))(r) {
 				s := must(r.s.Server(r.ctx, r.p.ID, x.HostID))(r)
-				b, why := wtp.ClassifyRemote(s, choice, true, false)
+				b, why := wtp.ClassifyRemote(s, choice, wtp.RemoteFacts{Running: true})
 				r.equal([]any{x.Bucket, x.Why, x.Before, x.Wanted}, []any{b, why, s.Remote(), choice})
 				if b.Sent() {
 					send++
@@ -160,12 +160,13 @@ func TestRemoteBackupThatMovedIsShownAgain(t *testing.T) {
 		r.read(r.p, users(3, map[int]string{1: "b-1", 2: "b-2"}), both...)
 		c = moved(c, 2)
 		r.equal(c.ToSend, 2)
-		both[0].Port = 9090 // another address than was shown
+		both[0].Port = 9090 // another address than was shown, also for the one that used it already
 		r.read(r.p, users(3, map[int]string{1: "b-1", 2: "b-2"}), both...)
-		c = moved(c, 2)
+		c = moved(c, 3)
+		r.equal(c.ToSend, 3)
 		both[0].Status = wtp.BackupFailed
 		r.read(r.p, users(3, map[int]string{1: "b-1", 2: "b-2"}), both...)
-		c = moved(c, 2)
+		c = moved(c, 3)
 		r.equal(c.ToSend, 0)
 	})
 }

@@ -111,7 +111,7 @@ func (s *Store) remoteDrift(ctx context.Context, tx *gorm.DB, c wtp.Change, with
 	if err != nil {
 		return nil, fmt.Errorf("reading a plan: %w", err)
 	}
-	p := remotePlan{choice: was.Choice, with: "SELECT t.host_id, t.wanted FROM targets t WHERE t.change_id = ? AND t.kind = 'remote_backup'", args: []any{c.ID}}
+	p := remotePlan{choice: was.Choice, address: was.Address, with: "SELECT t.host_id, t.wanted FROM targets t WHERE t.change_id = ? AND t.kind = 'remote_backup'", args: []any{c.ID}}
 	if c.Kind == wtp.BackupRemoval {
 		host, err := one[string](tx, "SELECT host_id FROM targets WHERE change_id = ? AND kind = 'backup_server'", c.ID)
 		if err != nil {

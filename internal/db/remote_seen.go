@@ -15,8 +15,9 @@ const lookedUpSQL = "c.kind IN ('remote_backup', 'backup_removal') AND (c.state 
 
 // UnseenRemote lists the servers of a project whose remote backup a change has set and
 // HSS doesn't show as wanted yet, by host ID, while that change is under way or read
-// back. A reading that doesn't show the use of backup servers has to look them up.
+// back. A reading that doesn't show the use of backup servers has to look them up. Those of
+// which only the address is open are left out: see AddrsToLookUp.
 func (s *Store) UnseenRemote(ctx context.Context, projectID int64) ([]string, error) {
 	return many[string](s.reader(ctx), `SELECT DISTINCT t.host_id FROM targets t JOIN changes c ON c.id = t.change_id
-		WHERE t.project_id = ? AND t.kind = 'remote_backup' AND t.outcome IN ('accepted', 'unknown') AND t.seen <> t.wanted AND `+lookedUpSQL+" ORDER BY t.host_id", projectID)
+		WHERE t.project_id = ? AND t.kind = 'remote_backup' AND t.outcome IN ('accepted', 'unknown') AND t.seen <> t.wanted AND NOT `+addressedSQL+` AND `+lookedUpSQL+" ORDER BY t.host_id", projectID)
 }

@@ -26,6 +26,15 @@ func (s *Store) SaveBackupServers(ctx context.Context, projectID int64, startedA
 		if newest > startedAt {
 			return nil
 		}
+		old, err := keepOldAddrs(tx, projectID, backups)
+		if err != nil {
+			return err
+		}
+		if old {
+			if err := countAddrs(tx, projectID); err != nil {
+				return err
+			}
+		}
 		trouble, err := s.saveBackups(ctx, tx, projectID, backups)
 		if err != nil {
 			return err

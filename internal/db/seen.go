@@ -35,10 +35,18 @@ func (s *Store) noteSeen(tx *gorm.DB, project int64, startedAt wtp.Instant, back
 		return 0, nil, err
 	}
 	// An inventory made from an export doesn't show the use of backup servers; only
-	// those that are looked up for it are surely fresh: see UnseenRemote.
+	// those that are looked up for it are surely fresh: see UnseenRemote. And no list
+	// shows at which address they are used.
 	n, more, err := noteSeenServers(tx, project, startedAt, wtp.RemoteBackup, remoteSQL,
-		"EXISTS (SELECT 1 FROM changes c WHERE c.id = t.change_id AND "+lookedUpSQL+")")
+		"EXISTS (SELECT 1 FROM changes c WHERE c.id = t.change_id AND "+lookedUpSQL+") AND NOT ("+remoteSQL+" = t.wanted AND "+addressedSQL+")")
 	if err != nil {
+		return 0, nil, err
+	}
+	confirmed += n
+	if err := keepSentAddrs(tx, slices.Clone(more), startedAt); err != nil {
+		return 0, nil, err
+	}
+	if n, err = s.noteSeenAddrs(tx, project, startedAt); err != nil {
 		return 0, nil, err
 	}
 	confirmed += n

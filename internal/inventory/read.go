@@ -36,6 +36,9 @@ func (r *Reader) all(ctx context.Context, p wtp.Project, rows []wtp.Server) (pic
 	if err != nil {
 		return picture{}, err
 	}
+	if err := r.lookUpAddrs(ctx, reading); err != nil {
+		return picture{}, err
+	}
 	// Last, because somebody who follows a backup server may have kept a newer
 	// state than one read before all these servers.
 	read.backups, err = reading.Backups(ctx)
@@ -198,10 +201,23 @@ func (r *Reader) lookUpRemotes(ctx context.Context, reading *connect.Reading, kn
 		if !ok {
 			continue
 		}
-		if s.BackupHostID = remote; remote == wtp.RemoteOff {
-			s.BackupHostID = ""
-		}
+		s.BackupHostID = remote.BackupHostID
 		known[id] = s
+	}
+	return err
+}
+
+// lookUpAddrs has a few servers looked up of which it is open whether they use their
+// backup server at its present address, because no list shows that. The servers are no
+// worse if HSS doesn't say.
+func (r *Reader) lookUpAddrs(ctx context.Context, reading *connect.Reading) error {
+	hosts, err := r.Store.AddrsToLookUp(ctx, reading.Project.ID, connect.LookUps)
+	if err != nil || len(hosts) == 0 {
+		return err
+	}
+	if _, err = reading.LookUpRemotes(ctx, hosts); err != nil && ctx.Err() == nil {
+		r.logger().Warn("the address of a backup server can't be looked up", "project", reading.Project.ID, "err", err)
+		return nil
 	}
 	return err
 }

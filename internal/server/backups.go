@@ -25,12 +25,16 @@ func (s *Server) listBackups(r *request) error {
 	if v.Uses, err = s.Store.BackupUse(r.ctx(), r.project.ID); err != nil {
 		return err
 	}
+	old, err := s.Store.OldAddrs(r.ctx(), r.project.ID)
+	if err != nil {
+		return err
+	}
 	last, err := s.lastBackupChanges(r)
 	if err != nil {
 		return err
 	}
 	for _, b := range backups {
-		row := views.BackupRow{BackupServer: b, Uses: v.Uses[b.HostID]}
+		row := views.BackupRow{BackupServer: b, Uses: v.Uses[b.HostID], Old: old[b.HostID]}
 		if c, ok := last[b.HostID]; ok {
 			row.Number, row.At = c.Number, c.ConfirmedAt
 		}

@@ -423,6 +423,11 @@ func (f *backupForm) readUses() error {
 		f.view.Groups = append(f.view.Groups, views.GroupUse{Name: g.Name, N: g.N})
 		f.view.Uses += g.N
 	}
+	if err != nil {
+		return err
+	}
+	old, err := f.r.s.Store.OldAddrs(f.r.ctx(), f.r.project.ID)
+	f.view.Old = old[f.view.Form.HostID]
 	return err
 }
 

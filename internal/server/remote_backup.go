@@ -98,9 +98,13 @@ func (s *Server) remoteChoices(r *request) ([]views.RemoteChoice, error) {
 	if err != nil {
 		return nil, err
 	}
+	old, err := s.Store.OldAddrs(r.ctx(), r.project.ID)
+	if err != nil {
+		return nil, err
+	}
 	var running, others []views.RemoteChoice
 	for _, b := range backups {
-		c := views.RemoteChoice{BackupServer: b, Uses: uses[b.HostID]}
+		c := views.RemoteChoice{BackupServer: b, Uses: uses[b.HostID], Old: old[b.HostID]}
 		if b.Status == wtp.BackupRunning {
 			running = append(running, c)
 		} else {
@@ -133,6 +137,25 @@ func (s *Server) planRemote(r *request) error {
 	}
 	v.Chosen, v.Faults = choice, bad
 	return r.show(http.StatusUnprocessableEntity, views.RemoteChoicePage(v))
+}
+
+// planAddress plans to send a backup server's present address to the servers that are
+// known to use it at another, and leads to the preview. Nothing is sent.
+func (s *Server) planAddress(r *request) error {
+	plan, err := s.Store.PlanRemoteAddress(r.ctx(), r.actor(), r.project.ID, r.Param("host_id"), planFor)
+	var bad wtp.Invalid
+	var refused *wtp.Refused
+	switch {
+	case errors.As(err, &bad):
+		r.flash("warn", r.say(bad[0].Text))
+	case errors.As(err, &refused) && errors.Is(refused.Kind, wtp.ErrConflict):
+		r.flash("warn", r.say(refused.Text))
+	case err != nil:
+		return err
+	default:
+		return r.see(previewPath(r, plan.UID))
+	}
+	return r.see(backupsPath(r))
 }
 
 // oneChoice is the backup server, or wtp.RemoteOff, that was chosen. None and two are

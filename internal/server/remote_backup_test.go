@@ -252,3 +252,48 @@ func TestRestOfARemovalIsPlannedAgain(t *testing.T) {
 	c.inventory(p, uses, wtp.BackupServer{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 8080, Dir: "/hss", Status: wtp.BackupFailed})
 	b.post(change+"/retry", "outcome", "stopped").to("/p/shop/backup-servers/b-1/remove")
 }
+
+func TestNewAddressIsOfferedPlannedAndSent(t *testing.T) {
+	c, p, b := backedUp(t)
+	require.Zero(t, b.get("/p/shop/backup-servers").is(200).page().Find("form[action$='/address']").Length())
+	b.post("/p/shop/backup-servers/b-1/address").to("/p/shop/backup-servers")
+	require.Contains(t, said(b.get("/p/shop/backup-servers").is(200).page().Find("main")), "No server is known to use bkp-01 at an old address.")
+	b.post("/p/shop/backup-servers/b-9/address").is(404)
+
+	// The backup server gets another port.
+	moved := []wtp.BackupServer{{HostID: "b-1", Name: "bkp-01", IP: "10.36.0.11", Port: 9090, Dir: "/hss", Status: wtp.BackupRunning}, {HostID: "b-2", Name: "bkp-02", IP: "10.36.0.12", Port: 8080, Dir: "/hss", Status: wtp.BackupRunning}}
+	servers := fleet(6)
+	servers[0].BackupHostID, servers[1].BackupHostID = "b-1", "b-1"
+	c.inventory(p, servers, moved...)
+	list := b.get("/p/shop/backup-servers").is(200).page()
+	require.Contains(t, said(list.Find("main .notice-warn")), "2 servers use bkp-01 at an old address.")
+	require.Contains(t, said(list.Find("tr#b-b-1")), "2 at an old address")
+	require.Contains(t, said(b.get("/p/shop/remote-backup?only=host-00003").is(200).page().Find("fieldset")), "2 servers use it · 2 at an old address")
+
+	where := b.post("/p/shop/backup-servers/b-1/address").is(303).Header.Get("Location")
+	preview := b.get(where).is(200).page()
+	require.Equal(t, "Send the new address of bkp-01 to 2 servers", said(preview.Find("h1")))
+	require.Contains(t, said(preview.Find(".head .sub")), "Preview of 2 servers with an old address")
+	rows := texts(preview.Find("#servers tbody tr"))
+	require.Len(t, rows, 2)
+	require.Contains(t, rows[0], "10.36.0.11:808010.36.0.11:9090")
+	require.Contains(t, rows[0], "It uses this backup server, as far as is known at 10.36.0.11:8080. The backup server is at 10.36.0.11:9090 now.")
+	b.post(where+"/confirm", "reason", "New port").to("/p/shop/changes/1")
+	c.finish(c.send(2, accept))
+	c.inventory(p, servers, moved...)
+	page := b.get("/p/shop/changes/1").is(200).page()
+	require.Contains(t, said(page.Find("h1")), "Send the new address of bkp-01 to 2 servers", "nothing is read back")
+	require.Contains(t, said(page.Find("#servers table")), "10.36.0.11:808010.36.0.11:9090")
+	require.Equal(t, 1, b.get("/p/shop/backup-servers").is(200).page().Find("form[action$='/address']").Length(), "the list has shown nothing of the address")
+	for _, id := range []string{"host-00001", "host-00002"} {
+		require.NoError(t, c.store.NoteRemoteAddr(c.ctx(), p.ID, id, "b-1", "10.36.0.11:9090", c.store.Now()))
+	}
+	require.Zero(t, b.get("/p/shop/backup-servers").is(200).page().Find("form[action$='/address']").Length())
+	c.inventory(p, servers, moved...)
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("h1")), "Sent the new address of bkp-01 to 2 servers")
+
+	// What it undoes can't be gone back to.
+	undo := b.get(b.post("/p/shop/changes/1/undo").is(303).Header.Get("Location")).is(200).page()
+	require.Contains(t, said(undo.Find("main")), "Nothing would change.")
+	require.Contains(t, said(undo.Find("#servers")), "To go back, give the backup server that address again first.")
+}

@@ -139,6 +139,7 @@ func (s *Server) routes() []route {
 		post("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.editBackup),
 		get("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.showRemoval),
 		post("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.planRemoval),
+		post("/p/:project/backup-servers/:host_id/address", wtp.Act, s.planAddress),
 		get("/p/:project/backup-servers/:host_id/servers.csv", wtp.Read, s.exportBackupUsers),
 
 		get("/pause", wtp.Act, s.showPause),

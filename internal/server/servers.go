@@ -245,7 +245,8 @@ func (s *Server) fillServerBackup(r *request, v *views.ServerView) error {
 		return err
 	}
 	v.Backup, v.Shared = &backup, use[backup.HostID]
-	return nil
+	v.OldAddr, err = s.Store.OldAddr(r.ctx(), backup, v.Server.HostID)
+	return err
 }
 
 func (s *Server) fillServerHistory(r *request, v *views.ServerView) error {

@@ -17,6 +17,7 @@ type BackupsView struct {
 type BackupRow struct {
 	wtp.BackupServer
 	Uses   int64
+	Old    int64 // of Uses: those known to use it at another address than its present one
 	Number int64 // of the last change; 0: none
 	At     wtp.Instant
 }
@@ -31,6 +32,22 @@ func (v BackupsView) failed() []BackupRow {
 		}
 	}
 	return rows
+}
+
+// old are the backup servers that servers are known to use at an old address.
+func (v BackupsView) old() []BackupRow {
+	var rows []BackupRow
+	for _, b := range v.Servers {
+		if b.Old > 0 {
+			rows = append(rows, b)
+		}
+	}
+	return rows
+}
+
+// oldText says how many servers use a backup server at an old address.
+func (p Page) oldText(n int64) string {
+	return p.T("%d at an old address", n)
 }
 
 // coverage sorts the project's servers by the state of the backup server they
@@ -129,6 +146,7 @@ type BackupFormView struct {
 	AskTick  bool      // the host ID is unknown: offer to use it all the same
 	Unread   bool      // the protected directories of the server could not be read
 	Uses     int64
+	Old      int64 // of Uses: those known to use it at another address than its present one
 	Groups   []GroupUse
 	Picker   HostPickerView
 }

@@ -428,6 +428,9 @@ func (v ChangeView) selectedBy() string {
 	if v.Change.Kind == wtp.BackupRemoval {
 		return v.T("Every server that used it")
 	}
+	if to, err := wtp.ParseRemoteTo(v.Change.BackupAfter); err == nil && to.Address && v.Change.Kind == wtp.RemoteBackup {
+		return v.T("Every server that used it at an old address")
+	}
 	if v.Change.Selection == "" {
 		return v.T("What %s had selected", v.Change.PlannedByName)
 	}

@@ -1243,7 +1243,7 @@ func targetRow(v ChangeView, t wtp.Target) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		var templ_7745c5c3_Var54 = []any{templ.KV("seen", !v.Change.Kind.Remote())}
+		var templ_7745c5c3_Var54 = []any{templ.KV("seen", !v.Change.Kind.Remote()), templ.KV("wrap", v.Change.Kind.Remote())}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var54...)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

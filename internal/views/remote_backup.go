@@ -1,8 +1,10 @@
 package views
 
 import (
+	"cmp"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/a-h/templ"
 
@@ -13,6 +15,7 @@ import (
 type RemoteChoice struct {
 	wtp.BackupServer
 	Uses int64 // how many servers use it
+	Old  int64 // of these, how many are known to use it at another address than its present one
 }
 
 func (c RemoteChoice) running() bool { return c.Status == wtp.BackupRunning }
@@ -111,7 +114,35 @@ func (v RemotePreviewView) subtitle() string {
 	if v.Removes != nil {
 		return v.T("Preview made at %s by %s. Nothing has changed yet.", v.ClockText(v.Plan.PlannedAt), v.Plan.PlannedByName)
 	}
+	if v.To.Address {
+		return v.N(v.Plan.TargetCount, "Preview of %d server with an old address, made at %s by %s. Nothing has changed yet.", "Preview of %d servers with an old address, made at %s by %s. Nothing has changed yet.", v.Plan.TargetCount, v.ClockText(v.Plan.PlannedAt), v.Plan.PlannedByName)
+	}
 	return v.PreviewView.subtitle()
+}
+
+// remoteReason is why a server is treated as it is, with its address where that decides.
+func (v RemotePreviewView) remoteReason(t wtp.Target) string {
+	_, old := wtp.SplitRemote(t.Before)
+	to, ok := v.To.Server(t.Wanted)
+	switch {
+	case t.Why == "":
+		return ""
+	case t.Why != wtp.WhyOldAddress || !ok || old == "":
+		return v.Say(t.Why.Reason())
+	case old == wtp.UnknownAddr:
+		return v.T("It uses this backup server. It was sent another address, and HSS was not read to show where it copies to.")
+	}
+	return v.T("It uses this backup server, as far as is known at %s. The backup server is at %s now.", old, to.Addr())
+}
+
+// addressed is a state of a target as it is shown: with the address that it is sent
+// where that is what changes.
+func addressed(to wtp.RemoteTo, t wtp.Target, state string) string {
+	c, ok := to.Server(t.Wanted)
+	if _, old := wtp.SplitRemote(t.Before); ok && old != "" && state == t.Wanted {
+		return wtp.RemoteAt(state, wtp.TidyAddr(c.Addr()))
+	}
+	return state
 }
 
 func (v RemotePreviewView) effects() []effect {
@@ -130,7 +161,14 @@ func (v RemotePreviewView) effects() []effect {
 		if c, ok := v.To.Server(v.To.Choice); ok {
 			s = append(s, effect{"database", "t-ok", v.N(n, "%d server copies its protected files to %s, %s, from then on. It must be able to reach that address.", "%d servers copy their protected files to %s, %s, from then on. They must be able to reach that address.", n, Plain(c.Label()), c.Addr())})
 		}
-		s = append(s, effect{"info-circle", "t-info", v.T("What is kept on another backup server is not moved.")})
+		if v.To.Address {
+			s = append(s, effect{"info-circle", "t-info", v.T("What was copied to the old address is not moved.")})
+		} else {
+			s = append(s, effect{"info-circle", "t-info", v.T("What is kept on another backup server is not moved.")})
+		}
+		if k := v.because(wtp.WhyOldAddress); k > 0 {
+			s = append(s, effect{"zoom-question", "t-info", v.N(k, "%d of these servers uses it already. HSS is asked for its address by itself after that; no list shows it.", "%d of these servers use it already. HSS is asked for the address of each by itself after that; no list shows it.")})
+		}
 	}
 	if k := v.because(wtp.WhyImportant); k > 0 {
 		s = append(s, effect{"star", "t-bad", v.N(k, "%d of these servers is marked as an important asset.", "%d of these servers are marked as important assets.")})
@@ -201,6 +239,8 @@ func (v RemotePreviewView) button() string {
 		return v.N(n, "Move %d server, then remove %s", "Move %d servers, then remove %s", n, Plain(v.Removes.Label()))
 	case v.Removes != nil:
 		return v.T("Remove %s", Plain(v.Removes.Label()))
+	case v.To.Address:
+		return v.N(n, "Send the new address to %d server", "Send the new address to %d servers")
 	case v.Plan.UndoOf != 0:
 		return v.N(n, "Put back %d server", "Put back %d servers")
 	case v.off():
@@ -232,6 +272,8 @@ func (v RemotePreviewView) back() string {
 		return v.URL("backup-servers", v.Removes.HostID, "remove")
 	case v.Of != nil:
 		return v.backURL()
+	case v.To.Address:
+		return v.URL("backup-servers")
 	}
 	q, _ := url.ParseQuery(v.Plan.Selection)
 	if of := q["backup"]; len(q) == 1 && len(of) == 1 {
@@ -263,12 +305,16 @@ func (p Page) remoteWhy(w wtp.Why) (status, bool) {
 		return status{"warn", "history", p.T("Changed since")}, true
 	case wtp.WhyStillUsed:
 		return status{"quiet", "database", p.T("Still in use")}, true
+	case wtp.WhyOldAddress:
+		return status{"warn", "history", p.T("Old address")}, true
+	case wtp.WhyAddressGone:
+		return status{"quiet", "history", p.T("Address no longer there")}, true
 	}
 	return status{}, false
 }
 
 // remoteWord is a state of a target of remote backup, or of a backup server that is
-// removed.
+// removed; of a server of which the address matters that address.
 func remoteWord(p Page, value string, names map[string]string) status {
 	switch value {
 	case "":
@@ -281,10 +327,29 @@ func remoteWord(p Page, value string, names map[string]string) status {
 	if value[0] == '{' {
 		return status{"quiet", "database", p.T("Listed")}
 	}
-	if name := names[value]; name != "" {
-		return status{"quiet", "database", Plain(name)}
+	hostID, addr := wtp.SplitRemote(value)
+	name := Plain(cmp.Or(names[hostID], hostID))
+	switch addr {
+	case "":
+	case wtp.UnknownAddr:
+		name = p.T("Address not known")
+	default:
+		name = Plain(addr)
 	}
-	return status{"quiet", "database", value}
+	return status{"quiet", "database", name}
+}
+
+// stateAddr is the address that a state of a target of remote backup is about; "" if it
+// is about which backup server is used.
+func stateAddr(value string) string {
+	if strings.HasPrefix(value, "{") {
+		return ""
+	}
+	_, addr := wtp.SplitRemote(value)
+	if addr == wtp.UnknownAddr {
+		return ""
+	}
+	return Plain(addr)
 }
 
 // remoteTitle is the title of a change of remote backup or of a removal.
@@ -318,6 +383,12 @@ func (p Page) remoteTitle(c wtp.Change, past bool) string {
 	name := to.Choice
 	if b, ok := to.Server(to.Choice); ok {
 		name = Plain(b.Label())
+	}
+	switch {
+	case to.Address && past:
+		return p.N(n, "Sent the new address of %s to %d server", "Sent the new address of %s to %d servers", name, n)
+	case to.Address:
+		return p.N(n, "Send the new address of %s to %d server", "Send the new address of %s to %d servers", name, n)
 	}
 	if past {
 		return p.N(n, "Used %s for remote backup on %d server", "Used %s for remote backup on %d servers", name, n)
@@ -362,7 +433,8 @@ func (p Page) remoteShort(c wtp.Change) string {
 // targetWord is a state of a target, in the words of its kind.
 func (v ChangeView) targetWord(t wtp.Target, value string) templ.Component {
 	if v.Change.Kind.Remote() {
-		return statusOf(v.Page, remoteWord(v.Page, value, v.BackupNames))
+		to, _ := wtp.ParseRemoteTo(v.Change.BackupAfter)
+		return remoteState(v.Page, addressed(to, t, value), v.BackupNames)
 	}
 	if t.Kind == wtp.TomcatDir {
 		return dirWord(v.Page, value)

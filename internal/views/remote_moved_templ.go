@@ -462,7 +462,7 @@ func remoteMovedTable(v RemotePreviewView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if t.Before != "" && t.Before != t.Now {
-				templ_7745c5c3_Err = statusOf(v.Page, remoteWord(v.Page, t.Before, v.Names)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = remoteState(v.Page, t.Before, v.Names).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -478,7 +478,7 @@ func remoteMovedTable(v RemotePreviewView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = statusOf(v.Page, remoteWord(v.Page, t.Now, v.Names)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = remoteState(v.Page, t.Now, v.Names).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

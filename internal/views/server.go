@@ -12,6 +12,9 @@ type ServerView struct {
 	Page
 	Server wtp.Server
 	Backup *wtp.BackupServer // the backup server in use, nil for none or one that HSS doesn't list
+	// OldAddr is the address at which it is known to use that one, "" if that isn't known
+	// or is the present one.
+	OldAddr string
 	// BackupNames are the names of backup servers by host ID.
 	BackupNames map[string]string
 	Shared      int64 // how many servers use that backup server
@@ -51,6 +54,12 @@ func (v ServerView) entryStatus(e ServerEntry) status {
 		}
 	}
 	return s
+}
+
+// wanted is the state that a change of remote backup was to bring.
+func (e ServerEntry) wanted() string {
+	to, _ := wtp.ParseRemoteTo(e.Change.BackupAfter)
+	return addressed(to, e.Target, e.Target.Wanted)
 }
 
 func (v ServerView) entryText(e ServerEntry) string {

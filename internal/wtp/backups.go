@@ -232,7 +232,7 @@ func BackupNotes(now *BackupServer, to BackupConfig, others []BackupServer, uses
 		return notes
 	}
 	if uses > 0 && (now.IP != to.IP || now.Port != to.Port) {
-		notes = append(notes, Say("HSS does not say whether servers that use it take over a new address or port by themselves. Check their remote backup afterwards."))
+		notes = append(notes, Say("Servers that use it: %d. HSS does not document that they take over a new address or port by themselves: it has to be sent to them. Saving does not do that; once HSS shows it, the list of backup servers offers to.", uses))
 	}
 	if now.Dir != to.Dir {
 		notes = append(notes, Say("Nothing moves what is in %s now.", now.Dir))

@@ -35,7 +35,7 @@ func TestNotesOnABackupServer(t *testing.T) {
 	}{
 		{BackupConfig{HostID: "a", IP: "10.0.0.1", Port: 8080, Dir: "/x"}, 5, nil},
 		{BackupConfig{HostID: "a", IP: "10.0.0.1", Port: 8080, Dir: "/z"}, 5, []string{"Nothing moves what is in /x now."}},
-		{BackupConfig{HostID: "a", IP: "10.0.0.1", Port: 8081, Dir: "/x"}, 5, []string{"HSS does not say whether servers"}},
+		{BackupConfig{HostID: "a", IP: "10.0.0.1", Port: 8081, Dir: "/x"}, 5, []string{"Servers that use it: 5."}},
 		{BackupConfig{HostID: "a", IP: "10.0.0.1", Port: 8081, Dir: "/x"}, 0, nil},
 		{BackupConfig{HostID: "a", IP: "10.0.0.2", Port: 8080, Dir: "/x"}, 0, []string{"bkp-b has the same address and port"}},
 		{BackupConfig{HostID: "a", IP: "10.0.0.2", Port: 1, Dir: "/y/z"}, 0, []string{"bkp-b has the same address and the directory /y", "Nothing moves"}},

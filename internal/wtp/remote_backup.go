@@ -3,8 +3,10 @@ package wtp
 import (
 	"encoding/json"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // What a target wants, or HSS shows, where it isn't the host ID of a backup server.
@@ -22,11 +24,49 @@ func (s Server) Remote() string {
 	return s.BackupHostID
 }
 
+// UnknownAddr stands for an address in RemoteAt that isn't known, but isn't the present
+// one of the backup server for sure.
+const UnknownAddr = "?"
+
+// RemoteAt is the state of a server of which the address matters: it uses the backup
+// server of that host ID, and copies to addr.
+func RemoteAt(hostID, addr string) string { return hostID + " " + addr }
+
+// SplitRemote is the host ID, or RemoteOff, and the address of a state; "" if the
+// address doesn't matter or is not known.
+func SplitRemote(state string) (hostID, addr string) {
+	i := strings.LastIndexByte(state, ' ')
+	if i < 0 || state[i+1:] != UnknownAddr && !strings.Contains(state[i+1:], ":") {
+		return state, ""
+	}
+	return state[:i], state[i+1:]
+}
+
+// TidyAddr is an address, "IP:port", as two of them are compared. What is none is only
+// rid of its blanks.
+func TidyAddr(addr string) string {
+	addr = strings.Join(strings.Fields(addr), "")
+	if a, err := netip.ParseAddrPort(addr); err == nil {
+		return a.String()
+	}
+	return addr
+}
+
+// Addr is the present address of a backup server as TidyAddr has it, "" if HSS gives
+// none.
+func (b BackupServer) Addr() string {
+	if b.IP == "" || b.Port == 0 {
+		return ""
+	}
+	return TidyAddr(b.Config().Addr())
+}
+
 // RemoteTo is where a change of remote backup, or the removal of a backup server,
 // points servers to. A change keeps it as JSON in BackupAfter.
 type RemoteTo struct {
-	Choice  string         `json:"choice"` // host ID of a backup server, RemoteOff, or "" if each server goes back to its own
-	Servers []BackupConfig `json:"to"`     // every backup server that a target wants, with the address it is sent
+	Choice  string         `json:"choice"`            // host ID of a backup server, RemoteOff, or "" if each server goes back to its own
+	Address bool           `json:"address,omitempty"` // only servers that use Choice already are sent to, because of its address
+	Servers []BackupConfig `json:"to"`                // every backup server that a target wants, with the address it is sent
 }
 
 // ParseRemoteTo reads what JSON wrote.
@@ -53,6 +93,27 @@ func (t RemoteTo) Server(hostID string) (BackupConfig, bool) {
 	return t.Servers[i], true
 }
 
+// Shown is what a target was seen as, once HSS showed that its server uses the backup
+// server of that host ID ("": none) at addr. addr "": where it wasn't shown; then "" is
+// returned if it matters.
+func (t RemoteTo) Shown(of Target, hostID, addr string) string {
+	sent, ok := t.Server(hostID)
+	switch {
+	case hostID == "":
+		return RemoteOff
+	case hostID != of.Wanted || !ok:
+		return hostID
+	case addr == "":
+		if before, old := SplitRemote(of.Before); old != "" && before == hostID {
+			return ""
+		}
+		return hostID
+	case TidyAddr(addr) == TidyAddr(sent.Addr()):
+		return hostID
+	}
+	return RemoteAt(hostID, TidyAddr(addr))
+}
+
 // Label is the name of the backup server, or its host ID while HSS gives none.
 func (c BackupConfig) Label() string {
 	if c.Name != "" {
@@ -65,14 +126,20 @@ func (c BackupConfig) Label() string {
 // POST /v5/{project_id}/wtp/{host_id}/set-remote-backup.
 func (c BackupConfig) Addr() string { return net.JoinHostPort(c.IP, strconv.FormatInt(c.Port, 10)) }
 
+// RemoteFacts is what else decides about a change of remote backup of a server.
+type RemoteFacts struct {
+	Running bool // HSS shows the backup server that is wanted as running
+	Old     bool // the server uses it already, but isn't known to have its present address
+	Held    bool // another open change sets the remote backup of this server
+}
+
 // ClassifyRemote puts a server into its bucket for a change of remote backup to the
-// backup server wanted, or to RemoteOff. running says whether HSS shows that backup
-// server as running; inOpenChange whether another open change sets the remote backup
-// of this server.
+// backup server wanted, or to RemoteOff.
 //
 // Rules: Linux only, WTP on (POST …/wtp/{host_id}/set-remote-backup), agent online;
 // the backup server runs.
-func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket, Why) {
+func ClassifyRemote(s Server, wanted string, f RemoteFacts) (Bucket, Why) {
+	uses := s.Remote() == wanted
 	switch {
 	case s.AssetValue == Unlisted:
 		return Cannot, WhyUnlisted
@@ -80,21 +147,23 @@ func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket
 		return Cannot, WhyBackupWindows
 	case s.OS != "linux":
 		return Cannot, WhyBackupLinux
-	case s.Remote() == wanted && wanted == RemoteOff:
+	case uses && wanted == RemoteOff:
 		return AlreadySo, WhyUsesNone
-	case s.Remote() == wanted:
+	case uses && !f.Old:
 		return AlreadySo, WhyUsesIt
 	case s.HostID == wanted:
 		return Cannot, WhyIsBackup
-	case wanted != RemoteOff && !running:
+	case wanted != RemoteOff && !f.Running:
 		return Cannot, WhyBackupDown
 	}
 	if why := unfit(s); why != "" {
 		return Cannot, why
 	}
 	switch {
-	case inOpenChange:
+	case f.Held:
 		return Cannot, WhyOpenChange
+	case uses:
+		return WillChange, WhyOldAddress
 	case wanted == RemoteOff && s.AssetValue == "important":
 		return Risky, WhyImportant
 	case wanted == RemoteOff:
@@ -104,10 +173,10 @@ func ClassifyRemote(s Server, wanted string, running, inOpenChange bool) (Bucket
 }
 
 // Stays says why a server can't be pointed at any other backup server now, nor at none;
-// "": it can. inOpenChange is that of ClassifyRemote.
-func (s Server) Stays(inOpenChange bool) Why {
+// "": it can. held is RemoteFacts.Held.
+func (s Server) Stays(held bool) Why {
 	const another = "another one"
-	if b, why := ClassifyRemote(s, another, true, inOpenChange); b == Cannot {
+	if b, why := ClassifyRemote(s, another, RemoteFacts{Running: true, Held: held}); b == Cannot {
 		return why
 	}
 	return ""
@@ -149,6 +218,8 @@ const (
 	WhyStillUsed     Why = "still_used"   // of a backup server that is to be removed
 	WhyUsesOther     Why = "uses_other"   // since a plan was shown
 	WhyOtherConfig   Why = "other_config" // of a backup server, since a plan was shown
+	WhyOldAddress    Why = "old_address"
+	WhyAddressGone   Why = "address_gone" // to go back to
 )
 
 // remoteReason is Reason for the words of remote backup.
@@ -172,6 +243,10 @@ func (w Why) remoteReason() Text {
 		return Say("It no longer uses the backup server. Nothing to do.")
 	case WhyOtherConfig:
 		return Say("HSS shows another address, port or directory of the backup server now.")
+	case WhyOldAddress:
+		return Say("It uses this backup server, as far as the console knows not at its present address.")
+	case WhyAddressGone:
+		return Say("Before that change it copied to an address that the backup server no longer has. To go back, give the backup server that address again first.")
 	}
 	return Text{}
 }

@@ -323,6 +323,25 @@ CREATE UNIQUE INDEX projects_hss ON projects (region, hss_project_id, enterprise
 
 CREATE UNIQUE INDEX projects_slug ON projects (slug) WHERE removed_at = 0;
 
+CREATE TABLE remote_addr_counts (
+  project_id INTEGER NOT NULL DEFAULT 0,
+  backup_host_id TEXT NOT NULL DEFAULT '',
+  addr TEXT NOT NULL DEFAULT '',
+  n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0),
+  PRIMARY KEY (project_id, backup_host_id, addr)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE remote_addrs (
+  project_id INTEGER NOT NULL DEFAULT 0,
+  host_id TEXT NOT NULL DEFAULT '' CHECK (length(host_id) BETWEEN 1 AND 256),
+  backup_host_id TEXT NOT NULL DEFAULT '' CHECK (backup_host_id <> ''),
+  addr TEXT NOT NULL DEFAULT '' CHECK (addr <> ''),
+  seen_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (project_id, host_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX remote_addrs_use ON remote_addrs (project_id, backup_host_id, addr, seen_at);
+
 CREATE TABLE restart_counts (
   project_id INTEGER NOT NULL DEFAULT 0 PRIMARY KEY,
   n INTEGER NOT NULL DEFAULT 0 CHECK (n >= 0)
