@@ -98,7 +98,14 @@ func TestAddressIsConfirmedOnlyByWhatHSSShowsOfTheServer(t *testing.T) {
 		r.equal(must(r.s.AddrsToLookUp(r.ctx, r.p.ID, 3))(r), ids(1, 3))
 		c := r.confirmRemote(r.planAddress())
 		r.equal(len(must(r.s.AddrsToLookUp(r.ctx, r.p.ID, 3))(r)), 0) // the change does it
-		c = r.carry(c)
+		r.claim("o")
+		r.clock.Advance(time.Second)
+		r.send(c, "o", db.Verdict{Kind: db.Accepted})
+		r.equal(r.target(r.planTo("b-1", "h-00001"), "h-00001").Why, wtp.WhyOpenChange) // it is read back now
+		for range 3 {
+			r.send(c, "o", db.Verdict{Kind: db.Accepted})
+		}
+		c = must(r.s.FinishChange(r.ctx, c.ID, "o"))(r)
 		for range 2 {
 			r.read(r.p, servers, both...)
 			r.equal([]any{r.counts(c).Confirmed, r.counts(c).Otherwise, r.old("b-1")}, []any{0, 0, 4})

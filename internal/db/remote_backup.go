@@ -228,7 +228,7 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 		Host, Wanted string
 		Gone, Held   int64
 		Addr         string     // at which it uses its backup server; "": not known
-		Unread       int64      // whether it was sent another since
+		Unread       int64      // whether it was sent another since: 1, or 2 by a change that is under way
 		Server       wtp.Server `gorm:"embedded"`
 	}](tx, "WITH picked AS ("+p.with+`)
 		SELECT p.host_id AS host, p.wanted, CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END AS gone,
@@ -252,9 +252,9 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 		if r.Gone == 1 {
 			t.Bucket, t.Why = wtp.Cannot, wtp.WhyGone
 		} else {
-			facts := wtp.RemoteFacts{Running: running[r.Wanted], Held: r.Held == 1}
+			facts := wtp.RemoteFacts{Running: running[r.Wanted], Held: r.Held == 1 || r.Unread == 2 && r.Server.Remote() == r.Wanted}
 			t.Before = r.Server.Remote()
-			if old := oldAddr(r.Addr, addrs[r.Wanted], r.Unread == 1); old != "" && t.Before == r.Wanted {
+			if old := oldAddr(r.Addr, addrs[r.Wanted], r.Unread > 0); old != "" && t.Before == r.Wanted {
 				t.Before, facts.Old = wtp.RemoteAt(r.Wanted, old), true
 			}
 			t.Bucket, t.Why = wtp.ClassifyRemote(r.Server, r.Wanted, facts)
@@ -296,9 +296,9 @@ func oldAddr(known, present string, unread bool) string {
 }
 
 // unreadAddrSQL says of a server (as s, with its address as r) whether it was sent an
-// address and nothing has shown since at which it is.
-const unreadAddrSQL = `CASE WHEN EXISTS (SELECT 1 FROM targets t WHERE t.project_id = s.project_id AND t.host_id = s.host_id AND ` + unseenAddr + `
-	AND t.wanted = s.backup_host_id AND t.decided_at > COALESCE(r.seen_at, 0)) THEN 1 ELSE 0 END`
+// address and nothing has shown since at which it is: 1, or 2 if the change is under way.
+const unreadAddrSQL = `COALESCE((SELECT MAX(CASE d.state WHEN 'running' THEN 2 ELSE 1 END) FROM targets t JOIN changes d ON d.id = t.change_id
+	WHERE t.project_id = s.project_id AND t.host_id = s.host_id AND ` + unseenAddr + ` AND t.wanted = s.backup_host_id AND t.decided_at > COALESCE(r.seen_at, 0)), 0)`
 
 // sinceRemote is what the change that is undone left, by host ID.
 type sinceRemote struct {

@@ -83,6 +83,9 @@ func TestNewAddressReachesTheServersOfABackupServer(t *testing.T) {
 	b.open(c.url + list)
 	require.Contains(t, b.text("main"), "1 server uses "+backup[1]+" at an old address.")
 	b.glance(c.url, "address-server", "/p/web-prod/servers/"+hosts[0][0])
+	b.open(c.url + "/p/web-prod/servers/" + hosts[4][0])
+	require.Contains(t, b.text("section[aria-labelledby=h-backup]"), "This server uses it at "+backup[2]+":8080, as far as is known.")
+	b.glance(c.url, "address-left", "/p/web-prod/servers/"+hosts[4][0])
 
 	// What there was can't be gone back to.
 	b.open(c.url + change)
