@@ -72,6 +72,30 @@ func (s *Store) Targets(ctx context.Context, q TargetQuery) ([]wtp.Target, error
 	return ts, nil
 }
 
+// Overtaken says of servers of a change by which newer change they were sent first
+// since, by its number. What the older one did to them may never be seen.
+func (s *Store) Overtaken(ctx context.Context, changeID int64, hostIDs []string) (map[string]int64, error) {
+	if len(hostIDs) == 0 {
+		return nil, nil //nolint:nilnil // no servers, none of them overtaken
+	}
+	rows, err := many[struct {
+		HostID string
+		Number int64
+	}](s.reader(ctx), `SELECT t.host_id, MIN(nc.number) AS number FROM targets t JOIN changes c ON c.id = t.change_id
+		JOIN targets n ON n.project_id = t.project_id AND n.kind = t.kind AND n.host_id = t.host_id AND n.change_id <> t.change_id
+			AND n.outcome IN ('sending', 'unclear', 'accepted', 'unknown')
+		JOIN changes nc ON nc.id = n.change_id AND nc.event_seq > c.event_seq
+		WHERE t.project_id = c.project_id AND t.change_id = ? AND t.host_id IN ? GROUP BY t.host_id`, changeID, hostIDs)
+	if err != nil {
+		return nil, fmt.Errorf("newer changes of servers: %w", err)
+	}
+	out := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		out[r.HostID] = r.Number
+	}
+	return out, nil
+}
+
 // TargetPage is a page of targets with its neighbours: Prev is the Before, Next the
 // After of the page beside it; 0 where there is none.
 type TargetPage struct {

@@ -305,6 +305,10 @@ func TestTurningOnEarlyEndsTheTimer(t *testing.T) {
 		back := must(r.s.Confirm(r.ctx, li, r.p.ID, plan.UID, db.Confirmation{Reason: "done early"}))(r)
 		tm := r.timer(c)
 		r.equal([]any{tm.State, tm.EndedByName, tm.FiredNumber}, []any{wtp.TimerEnded, "Li", back.Number})
+		r.equal(len(must(r.s.Overtaken(r.ctx, c.ID, ids(1, 2)))(r)), 0) // nothing was sent yet
+		r.acceptAll(back)
+		r.equal(must(r.s.Overtaken(r.ctx, c.ID, ids(1, 2)))(r), map[string]int64{"h-00001": back.Number, "h-00002": back.Number})
+		r.equal(len(must(r.s.Overtaken(r.ctx, back.ID, ids(1, 2)))(r)), 0)
 		_, err := r.s.PlanTurnOn(r.ctx, li, r.p.ID, c.Number, time.Hour)
 		r.is(err, wtp.ErrConflict)
 		r.clock.Advance(time.Hour)

@@ -213,6 +213,16 @@ func (s *Server) fillTargets(r *request, v *views.ChangeView) error {
 	outcome, seen, _ := views.ChangeTab(v.Tab)
 	rows, err := s.Store.TargetPage(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Seen: seen, Why: v.Why, After: v.After, Before: v.Before, Limit: listRows})
 	v.Targets, v.Prev, v.Next = rows.Targets, rows.Prev, rows.Next
+	if err != nil || !v.Change.State.Over() {
+		return err
+	}
+	var unseen []string
+	for _, t := range rows.Targets {
+		if t.Outcome == wtp.TargetAccepted && t.SeenAt == 0 {
+			unseen = append(unseen, t.HostID)
+		}
+	}
+	v.Overtaken, err = s.Store.Overtaken(r.ctx(), v.Change.ID, unseen)
 	return err
 }
 

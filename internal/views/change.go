@@ -61,8 +61,9 @@ type ChangeView struct {
 	Tab           string            // "" for all; see ChangeTab
 	Why           wtp.Why
 	Targets       []wtp.Target
-	After, Before int64 // place in the list of targets
-	Prev, Next    int64 // Before and After of the pages beside it; 0: none
+	Overtaken     map[string]int64 // the number of the newer change of those of Targets not seen yet, by host ID
+	After, Before int64            // place in the list of targets
+	Prev, Next    int64            // Before and After of the pages beside it; 0: none
 	Calls         []wtp.Call
 	CallsAfter    int64
 	CallsNext     int64
