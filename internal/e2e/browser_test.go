@@ -112,7 +112,7 @@ func (b *browser) where() string {
 // do runs steps with a limit, so that a missing element fails soon.
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	b.must(b.within(20*time.Second, func(ctx context.Context) error { return chromedp.Do(ctx, steps...) }))
+	b.must(b.within(time.Minute, func(ctx context.Context) error { return chromedp.Do(ctx, steps...) }))
 }
 
 // within runs a step that finds an element and then uses it, again when the page
@@ -144,7 +144,7 @@ func (b *browser) open(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) 
 // follow presses an element and waits for the page it leads to.
 func (b *browser) follow(css string) {
 	b.t.Helper()
-	err := b.within(30*time.Second, func(ctx context.Context) error {
+	err := b.within(time.Minute, func(ctx context.Context) error {
 		_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
 		return err
 	})
@@ -188,7 +188,7 @@ func (b *browser) text(css string) string {
 	b.t.Helper()
 	var s *string
 	js := fmt.Sprintf(`document.querySelector(%q)?.innerText ?? null`, css)
-	wait(b.t, 20*time.Second, css+" is on the page", func() bool { s = eval[*string](b, js); return s != nil })
+	wait(b.t, time.Minute, css+" is on the page", func() bool { s = eval[*string](b, js); return s != nil })
 	return strings.Join(strings.Fields(*s), " ")
 }
 

@@ -80,7 +80,7 @@ func bulkStory(t *testing.T, scripts bool) {
 	other := b.tab()
 	// The other tab has JavaScript either way, and sees the same.
 	other.open(first)
-	wait(t, 30*time.Second, "some calls were made", func() bool { return sim.switches(t) >= 4 })
+	wait(t, time.Minute, "some calls were made", func() bool { return sim.switches(t) >= 4 })
 	b.open(first)
 	if b.count("#change-head details summary") > 0 {
 		b.click("#change-head details summary")

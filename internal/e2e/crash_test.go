@@ -35,7 +35,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	require.Contains(t, change, "/changes/1")
 
 	// The third call is under way: two have been answered.
-	wait(t, 30*time.Second, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
+	wait(t, time.Minute, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
 	c.kill()
 	before := sim.switches(t)
 

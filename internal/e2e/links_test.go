@@ -20,7 +20,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	p := start(t, nil, "demo", "--listen", "127.0.0.1:0", "--latency", "20ms")
-	wait(t, 60*time.Second, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })
+	wait(t, 3*time.Minute, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })
 	url, password := demoOpen.FindStringSubmatch(p.stdout())[1], demoPassword.FindStringSubmatch(p.stdout())[1]
 	control := strings.TrimSuffix(demoControl.FindStringSubmatch(p.stdout())[1], "/")
 	fault := func(body string) {

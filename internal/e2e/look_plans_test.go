@@ -55,7 +55,7 @@ func (b *browser) planFirst(url string, n int) string {
 		b.open(list)
 	}
 	eval[bool](b, fmt.Sprintf(`(()=>{[...document.querySelectorAll("[name=host]")].slice(0,%d).forEach(x=>x.click());return true})()`, n))
-	b.waitFor("#bulk", fmt.Sprint(n), 10*time.Second)
+	b.waitFor("#bulk", fmt.Sprint(n), time.Minute)
 	b.follow(`#bulk button[value=enable]`)
 	return strings.TrimPrefix(b.where(), url)
 }

@@ -25,7 +25,7 @@ var (
 func startDemo(t *testing.T) (url, password string) {
 	t.Helper()
 	p := start(t, nil, "demo", "--listen", "127.0.0.1:0", "--latency", "20ms")
-	wait(t, 60*time.Second, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })
+	wait(t, 3*time.Minute, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })
 	return demoOpen.FindStringSubmatch(p.stdout())[1], demoPassword.FindStringSubmatch(p.stdout())[1]
 }
 
@@ -131,7 +131,7 @@ func (b *browser) planStorefront(url string, most int) string {
 		b.follow("#bulk button[value=none]")
 	}
 	b.click("[data-tick-all]")
-	b.waitFor("#bulk", "50", 10*time.Second)
+	b.waitFor("#bulk", "50", time.Minute)
 	if b.count("#selnote button[value=matching]") > 0 {
 		b.follow("#selnote button[value=matching]")
 	}
@@ -150,7 +150,7 @@ func (b *browser) planRemote(url string) remotePages {
 	p := remotePages{choice: "/p/web-prod/remote-backup"}
 	b.open(url + "/p/web-prod/servers?q=sf&backup=-&agent=online&wtp=opened&os=linux")
 	eval[bool](b, `(()=>{[...document.querySelectorAll("[name=host]")].slice(0,3).forEach(x=>x.click());return true})()`)
-	b.waitFor("#bulk", "3", 10*time.Second)
+	b.waitFor("#bulk", "3", time.Minute)
 	b.follow(`#bulk button[formaction$="/remote-backup"]`)
 	b.click("[name=to]:not([disabled])")
 	b.follow("main form [type=submit]")
@@ -160,7 +160,7 @@ func (b *browser) planRemote(url string) remotePages {
 
 	b.open(url + "/p/web-prod/servers?group=Storefront")
 	b.click("[data-tick-all]")
-	b.waitFor("#bulk", "50", 10*time.Second)
+	b.waitFor("#bulk", "50", time.Minute)
 	b.follow(`#bulk button[formaction$="/remote-backup"]`)
 	b.click("[name=to]:not([disabled])")
 	b.follow("main form [type=submit]")
@@ -262,7 +262,7 @@ func TestChangeUnderWayFitsAPhone(t *testing.T) {
 	b.fill("#reason", "Storefront, first wave")
 	b.follow("#go")
 	change := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#tabs", "Accepted, ", 20*time.Second) // not seen yet, or read already and not shown yet
+	b.waitFor("#tabs", "Accepted, ", time.Minute) // not seen yet, or read already and not shown yet
 	b.glance(url, "change-under-way", change)
 
 	// Six calls were just made. With one a minute, what comes next waits for its turn.
@@ -275,6 +275,6 @@ func TestChangeUnderWayFitsAPhone(t *testing.T) {
 	b.fill("#reason", "A few more")
 	b.follow("#go")
 	waiting := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#progress", "Waits for the shared budget of 1 call a minute.", 20*time.Second)
+	b.waitFor("#progress", "Waits for the shared budget of 1 call a minute.", time.Minute)
 	b.glance(url, "change-waits", waiting)
 }

@@ -176,7 +176,7 @@ type simulator struct {
 func startSimulator(t *testing.T, args ...string) simulator {
 	t.Helper()
 	p := start(t, nil, append([]string{"simulate"}, args...)...)
-	wait(t, 20*time.Second, "the simulator prints its line", func() bool { return strings.Contains(p.stdout(), "\n") })
+	wait(t, time.Minute, "the simulator prints its line", func() bool { return strings.Contains(p.stdout(), "\n") })
 	var s simulator
 	require.NoError(t, json.Unmarshal([]byte(p.stdout()), &s))
 	return s
@@ -206,7 +206,7 @@ func startConsole(t *testing.T, dir string, env ...string) *console {
 	t.Helper()
 	env = append([]string{"WTP_CONSOLE_DATA_DIR=" + dir, "WTP_CONSOLE_LISTEN=127.0.0.1:0", "DATABASE_URL=", "WTP_CONSOLE_DATABASE_URL="}, env...)
 	c := &console{process: start(t, env, "serve")}
-	wait(t, 30*time.Second, "the console listens\n"+c.log(), func() bool {
+	wait(t, time.Minute, "the console listens\n"+c.log(), func() bool {
 		select {
 		case <-c.done:
 			t.Fatalf("the console ended:\n%s", c.log())

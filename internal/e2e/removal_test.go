@@ -51,14 +51,14 @@ func TestBackupServerIsRemoved(t *testing.T) {
 	b.open(list + "/" + goes + "/edit")
 	b.fill("#port", "8095")
 	b.fill("#reason", "Start it once more")
-	b.waitFor("#diff", "8095", 10*time.Second)
+	b.waitFor("#diff", "8095", time.Minute)
 	b.follow("button[form=bk][type=submit]")
-	b.waitFor("main", "Running", 30*time.Second)
+	b.waitFor("main", "Running", time.Minute)
 
 	remove := list + "/" + goes + "/remove"
 	readAgain := func(uses string) {
 		t.Helper()
-		wait(t, 30*time.Second, "the console has read "+uses, func() bool {
+		wait(t, time.Minute, "the console has read "+uses, func() bool {
 			b.open(remove)
 			if strings.Contains(b.text(".head .sub"), uses) {
 				return true
@@ -89,7 +89,7 @@ func TestBackupServerIsRemoved(t *testing.T) {
 	b.follow("#go")
 	change := b.where()
 	b.waitFor("#change-head", "Finished, read back", 60*time.Second)
-	b.waitFor("h1", "Removed backup server "+name, 10*time.Second)
+	b.waitFor("h1", "Removed backup server "+name, time.Minute)
 	b.fullShot("removal-done")
 	require.Equal(t, []int{4, 1}, []int{sim.requests(t, "SetRemoteBackupInfo"), sim.requests(t, "DeleteBackupHostInfo")})
 	require.NotContains(t, sim.backups(t), goes)

@@ -57,7 +57,7 @@ func TestTheMainJob(t *testing.T) {
 
 func (b *browser) setUp(c *console) {
 	b.t.Helper()
-	wait(b.t, 10*time.Second, "the set-up code is printed", func() bool { return setupCode.MatchString(c.stdout()) })
+	wait(b.t, time.Minute, "the set-up code is printed", func() bool { return setupCode.MatchString(c.stdout()) })
 	b.open(c.url)
 	require.Contains(b.t, b.where(), "/setup", "everything leads to set-up while nobody can sign in")
 	b.fill("#code", "WRONG-CODE0-12345-ABCDE")
@@ -88,7 +88,7 @@ func (b *browser) signOutAndIn(url string) {
 	require.Contains(b.t, b.where(), "/sign-in")
 	b.fill("#name", "Mei") // names are compared in a canonical form
 	b.do(chromedp.SendKeys(chromedp.CSS("#password"), meiPassword+kb.Enter))
-	b.waitFor("h1", "Settings", 10*time.Second)
+	b.waitFor("h1", "Settings", time.Minute)
 }
 
 func (b *browser) addCredential(url string, sim simulator) {
@@ -101,7 +101,7 @@ func (b *browser) addCredential(url string, sim simulator) {
 	b.fill("#region", sim.Region)
 	b.fill("#iam_endpoint", sim.IAM)
 	b.follow("main form [type=submit]")
-	b.waitFor("main", "signature", 10*time.Second)
+	b.waitFor("main", "signature", time.Minute)
 	b.shot("story-credential-bad-signature")
 	b.follow(`a[href$="/edit"]`)
 	require.Empty(b.t, eval[string](b, `document.querySelector("#secret").value`), "a stored secret never comes back")
@@ -147,7 +147,7 @@ func (b *browser) bulk(c *console, sim simulator) {
 	b.open(c.url + "/p/" + slug + "/servers?group=Storefront&dynamic=closed&agent=online&wtp=opened&os=linux")
 	// Tick one row with the keyboard, then all that match.
 	b.do(chromedp.Focus(chromedp.CSS("tbody input[name=host]")), chromedp.KeyEvent(" "))
-	b.waitFor("#bulk", "1 ", 10*time.Second)
+	b.waitFor("#bulk", "1 ", time.Minute)
 	b.shot("story-one-selected")
 	b.follow("#selnote button[value=matching]")
 	n := selectedCount(b)
@@ -155,7 +155,7 @@ func (b *browser) bulk(c *console, sim simulator) {
 	// Down to exactly 1,000: untick what is over, page by page.
 	for over := n - 1000; over > 0; over-- {
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("tbody input[name=host]:checked").click()`))
-		b.waitFor("#bulk", comma(n-1), 10*time.Second)
+		b.waitFor("#bulk", comma(n-1), time.Minute)
 		n--
 	}
 	b.shot("story-1000-selected")
@@ -215,7 +215,7 @@ func (b *browser) changeBackupServer(url string) {
 	b.fullShot("story-backup-faults")
 	b.fill("#port", "10999")
 	b.fill("#dir", "/data2/wtp-backup")
-	b.waitFor("#diff", "10999", 10*time.Second)
+	b.waitFor("#diff", "10999", time.Minute)
 	b.fullShot("story-backup-diff")
 	b.follow("button[form=bk][type=submit]")
 	require.Contains(b.t, b.where(), "/changes/2", b.text("main"))

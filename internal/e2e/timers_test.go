@@ -42,7 +42,7 @@ func TestTimedChangeInTheBrowser(t *testing.T) {
 	b.click(`.back label:has([value="1h"])`)
 	b.follow("#go")
 	change := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#change-head", "Finished, read back", 30*time.Second)
+	b.waitFor("#change-head", "Finished, read back", time.Minute)
 	b.open(url + change)
 	require.Contains(t, b.text("#timer"), "on 1 server")
 	b.glance(url, "change-timed", change)
