@@ -82,7 +82,11 @@ func (p *person) raw(path string) string {
 // preview's path.
 func (p *person) plan(project, query, direction string) string {
 	p.t.Helper()
-	page := p.post("/p/"+project+"/selection", url.Values{"op": {"matching"}, "query": {query}})
+	op := "matching"
+	if query == "" {
+		op = "all"
+	}
+	page := p.post("/p/"+project+"/selection", url.Values{"op": {op}, "query": {query}})
 	require.Equal(p.t, http.StatusOK, page.status)
 	page = p.post("/p/"+project+"/previews", url.Values{"direction": {direction}})
 	require.Equal(p.t, http.StatusOK, page.status, page.words("main"))

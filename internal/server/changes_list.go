@@ -75,7 +75,10 @@ func (s *Server) changeQuery(r *request) (views.ChangeFilter, db.ChangeQuery, wt
 		Query: strings.TrimSpace(q.Get("q")), Kind: q.Get("kind"), Who: q.Get("who"), Outcome: q.Get("outcome"), From: q.Get("from"), To: q.Get("to"),
 	}
 	var bad wtp.Invalid
-	query := db.ChangeQuery{ProjectID: r.project.ID, Query: strings.TrimPrefix(f.Query, "#"), Who: f.Who, Outcome: f.Outcome}
+	query := db.ChangeQuery{ProjectID: r.project.ID, Query: f.Query, Who: f.Who, Outcome: f.Outcome}
+	if number, ok := strings.CutPrefix(f.Query, "#"); ok && number != "" { // a "#" alone would find all
+		query.Query = number
+	}
 	if len(f.Query) > 256 {
 		bad.Add("q", "Search for at most 256 characters.")
 	}

@@ -136,6 +136,7 @@ func (r *request) describe(p views.Page, err error) views.ErrorView {
 		for _, e := range invalid {
 			v.Faults = append(v.Faults, p.Say(e.Text))
 		}
+		r.offerWhole(p, &v)
 		return v
 	case errors.As(err, &refused) && errors.Is(refused.Kind, wtp.ErrForbidden):
 		return views.ErrorView{Status: http.StatusForbidden, Icon: "lock", Title: p.T("You may not do this"), Text: p.Say(refused.Text)}

@@ -98,6 +98,9 @@ func (r *request) serve() error {
 		}
 		r.project = p
 	}
+	if err := r.checkQuery(); err != nil {
+		return err
+	}
 	return r.route.handle(r)
 }
 

@@ -84,7 +84,7 @@ func restartQuery(r *request, q url.Values, v *views.RestartsView) (db.RestartQu
 		}
 		query.Group = &group
 	}
-	if v.Number != "" {
+	if v.Number != "" || strings.TrimSpace(q.Get("change")) != "" { // a "#" alone is no number
 		n, err := strconv.ParseInt(v.Number, 10, 64)
 		if err != nil || n <= 0 {
 			bad.Add("change", "%q is not the number of a change.", v.Number)
@@ -103,52 +103,76 @@ func restartQuery(r *request, q url.Values, v *views.RestartsView) (db.RestartQu
 	return query, bad
 }
 
+// restartMark is what a form of the restart list asks for.
+type restartMark struct {
+	ids           []int64
+	q             url.Values // the filter it was sent from
+	all, matching bool
+	shown         int64 // how many the button of all, or of all that match, said
+}
+
 // markForm reads which entries a form names, and the filter it was sent from.
-func markForm(form url.Values) (ids []int64, q url.Values, err error) {
-	if q, err = url.ParseQuery(form.Get("query")); err != nil {
-		return nil, nil, errForm
+func markForm(form url.Values) (m restartMark, bad wtp.Invalid, err error) {
+	if m.q, bad = sentFrom(form, restartNames()...); len(bad) > 0 {
+		return m, bad, nil
 	}
 	for _, text := range form["host"] {
 		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || id <= 0 || len(ids) >= listRows {
-			return nil, nil, errForm
+		if err != nil || id <= 0 || len(m.ids) >= listRows {
+			return m, nil, errForm
 		}
-		ids = append(ids, id)
+		m.ids = append(m.ids, id)
 	}
-	return ids, q, nil
+	how := form.Get("how")
+	if len(form["how"]) > 1 {
+		return m, nil, errForm
+	}
+	number, all := strings.CutPrefix(how, "all-")
+	m.all = all
+	if !all {
+		number, m.matching = strings.CutPrefix(how, "matching-")
+	}
+	switch {
+	case m.all || m.matching:
+		if m.shown, err = strconv.ParseInt(number, 10, 64); err != nil || m.shown <= 0 {
+			return m, nil, errForm
+		}
+		m.ids = nil
+	case how != "" && how != "ticked":
+		return m, nil, errForm
+	}
+	return m, nil, nil
 }
 
-// markRestarts marks the ticked entries done, or all that match the filter, whose
-// number the button said.
+// markRestarts marks the ticked entries done, or all, or all that match the filter,
+// whose number the button said.
 func (s *Server) markRestarts(r *request) error {
 	form, err := r.form()
 	if err != nil {
 		return err
 	}
-	ids, q, err := markForm(form)
+	v := views.RestartsView{Note: form.Get("note")}
+	m, bad, err := markForm(form)
 	if err != nil {
 		return err
 	}
-	q.Del("tab")
-	q.Del("after")
-	v := views.RestartsView{Note: form.Get("note")}
-	query, bad := restartQuery(r, q, &v)
 	if len(bad) > 0 {
-		return s.answerRestarts(r, http.StatusUnprocessableEntity, q, v)
+		v.Bad = bad
+		return s.answerRestarts(r, http.StatusUnprocessableEntity, m.q, v)
 	}
-	mark := db.RestartMark{IDs: ids, Query: query, Note: v.Note}
-	if text, all := strings.CutPrefix(form.Get("how"), "all-"); all {
-		mark.IDs = nil
-		if mark.Shown, err = strconv.ParseInt(text, 10, 64); err != nil || mark.Shown <= 0 {
-			return errForm
-		}
+	query, bad := restartQuery(r, m.q, &v)
+	if len(bad) > 0 { // the list says so itself
+		return s.answerRestarts(r, http.StatusUnprocessableEntity, m.q, v)
 	}
-	n, err := s.Store.MarkRestarts(r.ctx(), r.actor(), r.project.ID, mark)
-	if answered, err := s.refusedMarks(r, q, v, err); answered || err != nil {
+	if v.Bad = checkScope(m.all, m.matching, len(v.Values()) > 0); len(v.Bad) > 0 {
+		return s.answerRestarts(r, http.StatusUnprocessableEntity, m.q, v)
+	}
+	n, err := s.Store.MarkRestarts(r.ctx(), r.actor(), r.project.ID, db.RestartMark{IDs: m.ids, Query: query, Note: v.Note, Shown: m.shown})
+	if answered, err := s.refusedMarks(r, m.q, v, err); answered || err != nil {
 		return err
 	}
 	r.flash("ok", r.printer().N(n, "%d server was marked done.", "%d servers were marked done."))
-	return r.see(restartsPath(r, q))
+	return r.see(restartsPath(r, m.q))
 }
 
 // reopenRestarts takes back the marks of the ticked entries.
@@ -157,18 +181,20 @@ func (s *Server) reopenRestarts(r *request) error {
 	if err != nil {
 		return err
 	}
-	ids, q, err := markForm(form)
+	m, bad, err := markForm(form)
 	if err != nil {
 		return err
 	}
-	q.Set("tab", string(wtp.RestartDone))
-	q.Del("after")
-	err = s.Store.ReopenRestarts(r.ctx(), r.actor(), r.project.ID, ids)
-	if answered, err := s.refusedMarks(r, q, views.RestartsView{}, err); answered || err != nil {
+	m.q.Set("tab", string(wtp.RestartDone))
+	if len(bad) > 0 {
+		return s.answerRestarts(r, http.StatusUnprocessableEntity, m.q, views.RestartsView{Bad: bad})
+	}
+	err = s.Store.ReopenRestarts(r.ctx(), r.actor(), r.project.ID, m.ids)
+	if answered, err := s.refusedMarks(r, m.q, views.RestartsView{}, err); answered || err != nil {
 		return err
 	}
-	r.flash("ok", r.printer().N(int64(len(ids)), "%d server is on the list again.", "%d servers are on the list again."))
-	return r.see(restartsPath(r, q))
+	r.flash("ok", r.printer().N(int64(len(m.ids)), "%d server is on the list again.", "%d servers are on the list again."))
+	return r.see(restartsPath(r, m.q))
 }
 
 // refusedMarks shows the list again with why nothing was marked.

@@ -69,9 +69,9 @@ func TestRestartsAreMarkedDone(t *testing.T) {
 	b.post(list+"/done", "query", "", "how", "ticked", "host", first, "note", strings.Repeat("x", 501)).is(http.StatusUnprocessableEntity)
 
 	// All that match, only if they are as many as the button said.
-	b.post(list+"/done", "query", "group=-", "how", "all-9").is(http.StatusConflict)
+	b.post(list+"/done", "query", "group=-", "how", "matching-9").is(http.StatusConflict)
 	left := b.get(list + "?group=-").page().Find("tbody tr").Length()
-	b.post(list+"/done", "query", "group=-", "how", fmt.Sprintf("all-%d", left)).to(list + "?group=-")
+	b.post(list+"/done", "query", "group=-", "how", fmt.Sprintf("matching-%d", left)).to(list + "?group=-")
 	open, err := c.store.OpenRestarts(c.ctx(), 1)
 	require.NoError(t, err)
 
@@ -96,7 +96,7 @@ func TestAllThatMatchAreMarkedHoweverMany(t *testing.T) {
 	})
 	list := "/p/shop/restarts?change=1&q=web-"
 	page := b.get(list + "&group=Storefront").is(200).page()
-	all := page.Find("button[value^='all-']")
+	all := page.Find("button[value^='matching-']")
 	require.Equal(t, "Mark all 10,050 done", said(all))
 	b.post("/p/shop/restarts/done", "query", "group=Storefront&change=1&q=web-", "how", all.AttrOr("value", "")).is(http.StatusSeeOther)
 	open, err := c.store.OpenRestarts(c.ctx(), 1)

@@ -23,12 +23,14 @@ type route struct {
 	path   string
 	verb   wtp.Verb
 	handle handler
-	poll   bool  // asked by the page itself: doesn't count as activity of the person
-	body   int64 // how much a request may send, in bytes; 0: maxBody
+	poll   bool     // asked by the page itself: doesn't count as activity of the person
+	body   int64    // how much a request may send, in bytes; 0: maxBody
+	asks   []string // of a GET: names that its query may have, as wtp.CheckQuery takes them
 }
 
-func get(path string, verb wtp.Verb, h handler) route {
-	return route{method: http.MethodGet, path: path, verb: verb, handle: h}
+// get is a page, and what its address may ask.
+func get(path string, verb wtp.Verb, h handler, asks ...string) route {
+	return route{method: http.MethodGet, path: path, verb: verb, handle: h, asks: asks}
 }
 
 func post(path string, verb wtp.Verb, h handler) route {
@@ -41,8 +43,8 @@ func upload(path string, verb wtp.Verb, h handler) route {
 }
 
 // poll is a GET that a page repeats by itself.
-func poll(path string, verb wtp.Verb, h handler) route {
-	return route{method: http.MethodGet, path: path, verb: verb, handle: h, poll: true}
+func poll(path string, verb wtp.Verb, h handler, asks ...string) route {
+	return route{method: http.MethodGet, path: path, verb: verb, handle: h, poll: true, asks: append(asks, "stamp")}
 }
 
 // routes are all addresses of the console, with what each needs a role for.
@@ -73,31 +75,31 @@ func (s *Server) routes() []route {
 		post("/p/:project/read", wtp.Act, s.readAgain),
 
 		// Servers, selection, previews, changes.
-		get("/servers", wtp.Read, s.listServers),
-		get("/servers/list", wtp.Read, s.swapServers),
-		get("/p/:project/servers", wtp.Read, s.listServers),
-		get("/p/:project/servers/:host_id", wtp.Read, s.showServer),
+		get("/servers", wtp.Read, s.listServers, append(serverListNames(), "project*")...),
+		get("/servers/list", wtp.Read, s.swapServers, append(serverListNames(), "project*")...),
+		get("/p/:project/servers", wtp.Read, s.listServers, serverListNames()...),
+		get("/p/:project/servers/:host_id", wtp.Read, s.showServer, "before"),
 		post("/p/:project/servers/:host_id/tomcat-dir/read", wtp.Act, s.readTomcatDir),
-		get("/p/:project/servers/:host_id/tomcat-dir", wtp.Act, s.showTomcatForm),
+		get("/p/:project/servers/:host_id/tomcat-dir", wtp.Act, s.showTomcatForm, "undo"),
 		post("/p/:project/servers/:host_id/tomcat-dir", wtp.Act, s.setTomcatDir),
-		get("/p/:project/restarts", wtp.Read, s.listRestarts),
-		get("/p/:project/restarts.csv", wtp.Read, s.exportRestarts),
-		get("/p/:project/restarts.yml", wtp.Read, s.exportInventory),
+		get("/p/:project/restarts", wtp.Read, s.listRestarts, append(restartNames(), "tab", "after")...),
+		get("/p/:project/restarts.csv", wtp.Read, s.exportRestarts, append(restartNames(), "tab")...),
+		get("/p/:project/restarts.yml", wtp.Read, s.exportInventory, append(restartNames(), "tab")...),
 		post("/p/:project/restarts/done", wtp.Act, s.markRestarts),
 		post("/p/:project/restarts/reopen", wtp.Act, s.reopenRestarts),
-		get("/p/:project/previews/:uid/tomcat-dirs", wtp.Read, s.listNoTomcatDir),
-		get("/p/:project/servers/list", wtp.Read, s.swapServers),
+		get("/p/:project/previews/:uid/tomcat-dirs", wtp.Read, s.listNoTomcatDir, "after"),
+		get("/p/:project/servers/list", wtp.Read, s.swapServers, serverListNames()...),
 		get("/p/:project/servers/import", wtp.Act, s.showImport),
 		upload("/p/:project/servers/import", wtp.Act, s.checkImport),
-		get("/p/:project/servers/import/:uid", wtp.Read, s.showReport),
-		get("/p/:project/servers/import/:uid/lines.csv", wtp.Read, s.exportImport),
+		get("/p/:project/servers/import/:uid", wtp.Read, s.showReport, "result", "after"),
+		get("/p/:project/servers/import/:uid/lines.csv", wtp.Read, s.exportImport, "result"),
 		post("/p/:project/servers/import/:uid/resolve", wtp.Act, s.resolveImport),
 		post("/p/:project/servers/import/:uid/select", wtp.Act, s.selectImport),
 		get("/p/:project/sets", wtp.Read, s.listSets),
 		post("/p/:project/sets", wtp.Act, s.saveSet),
 		get("/p/:project/sets/new", wtp.Act, s.showNewSet),
 		post("/p/:project/sets/new", wtp.Act, s.newSet),
-		get("/p/:project/sets/:uid", wtp.Read, s.showSet),
+		get("/p/:project/sets/:uid", wtp.Read, s.showSet, "gone", "after", "before"),
 		post("/p/:project/sets/:uid/select", wtp.Act, s.selectSet),
 		post("/p/:project/sets/:uid/rename", wtp.Act, s.renameSet),
 		post("/p/:project/sets/:uid/replace", wtp.Act, s.replaceSet),
@@ -105,22 +107,22 @@ func (s *Server) routes() []route {
 		post("/p/:project/selection", wtp.Act, s.changeSelection),
 		post("/p/:project/selection/bar", wtp.Act, s.swapSelection),
 		post("/p/:project/previews", wtp.Act, s.planChange),
-		get("/p/:project/previews/:uid", wtp.Read, s.showPreview),
-		get("/p/:project/previews/:uid/servers.csv", wtp.Read, s.exportPreview),
+		get("/p/:project/previews/:uid", wtp.Read, s.showPreview, "bucket", "why", "q", "after", "before", "instead", "back", "back_at", "confirm", "ramp", "cancel_timer"),
+		get("/p/:project/previews/:uid/servers.csv", wtp.Read, s.exportPreview, "bucket", "why", "q"),
 		post("/p/:project/previews/:uid/confirm", wtp.Act, s.confirmChange),
 		post("/p/:project/previews/:uid/drop", wtp.Act, s.dropPreview),
 		post("/p/:project/remote-backup", wtp.Act, s.chooseRemote),
-		get("/p/:project/remote-backup", wtp.Act, s.showRemoteChoice),
+		get("/p/:project/remote-backup", wtp.Act, s.showRemoteChoice, "only", "backup"),
 		post("/p/:project/remote-backup/previews", wtp.Act, s.planRemote),
-		get("/changes", wtp.Read, s.listChanges),
-		get("/changes/list", wtp.Read, s.swapChanges),
-		get("/changes.csv", wtp.Read, s.exportChanges),
-		get("/p/:project/changes", wtp.Read, s.listChanges),
-		get("/p/:project/changes/list", wtp.Read, s.swapChanges),
-		get("/p/:project/changes.csv", wtp.Read, s.exportChanges),
-		get("/p/:project/changes/:number", wtp.Read, s.showChange),
-		get("/p/:project/changes/:number/servers.csv", wtp.Read, s.exportChange),
-		poll("/p/:project/changes/:number/progress", wtp.Read, s.swapProgress),
+		get("/changes", wtp.Read, s.listChanges, changeListNames()...),
+		get("/changes/list", wtp.Read, s.swapChanges, changeListNames()...),
+		get("/changes.csv", wtp.Read, s.exportChanges, changeListNames()...),
+		get("/p/:project/changes", wtp.Read, s.listChanges, changeListNames()...),
+		get("/p/:project/changes/list", wtp.Read, s.swapChanges, changeListNames()...),
+		get("/p/:project/changes.csv", wtp.Read, s.exportChanges, changeListNames()...),
+		get("/p/:project/changes/:number", wtp.Read, s.showChange, "outcome", "why", "after", "before", "calls"),
+		get("/p/:project/changes/:number/servers.csv", wtp.Read, s.exportChange, "outcome", "why"),
+		poll("/p/:project/changes/:number/progress", wtp.Read, s.swapProgress, "outcome", "why", "after", "before", "calls", "was", "drawn"),
 		post("/p/:project/changes/:number/stop", wtp.Act, s.stopChange),
 		post("/p/:project/changes/:number/timer/move", wtp.Act, s.moveTimer),
 		post("/p/:project/changes/:number/timer/cancel", wtp.Act, s.cancelTimer),
@@ -131,18 +133,18 @@ func (s *Server) routes() []route {
 
 		// Backup servers, settings, people, events.
 		get("/p/:project/backup-servers", wtp.Read, s.listBackups),
-		get("/p/:project/backup-servers/new", wtp.Act, s.showAddBackup),
+		get("/p/:project/backup-servers/new", wtp.Act, s.showAddBackup, anything),
 		post("/p/:project/backup-servers/new", wtp.Act, s.addBackup),
-		get("/p/:project/backup-servers/hosts", wtp.Act, s.listHosts),
-		get("/p/:project/backup-servers/diff", wtp.Act, s.showBackupDiff),
-		get("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.showEditBackup),
+		get("/p/:project/backup-servers/hosts", wtp.Act, s.listHosts, anything),
+		get("/p/:project/backup-servers/diff", wtp.Act, s.showBackupDiff, anything),
+		get("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.showEditBackup, anything),
 		post("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.editBackup),
-		get("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.showRemoval),
+		get("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.showRemoval, "show", "why", "q", "after"),
 		post("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.planRemoval),
 		post("/p/:project/backup-servers/:host_id/address", wtp.Act, s.planAddress),
-		get("/p/:project/backup-servers/:host_id/servers.csv", wtp.Read, s.exportBackupUsers),
+		get("/p/:project/backup-servers/:host_id/servers.csv", wtp.Read, s.exportBackupUsers, "show", "why", "q"),
 
-		get("/pause", wtp.Act, s.showPause),
+		get("/pause", wtp.Act, s.showPause, "next"),
 		post("/pause", wtp.Act, s.pause),
 		post("/resume", wtp.Act, s.resume),
 
@@ -158,7 +160,7 @@ func (s *Server) routes() []route {
 		post("/settings/credentials/:id/remove", wtp.Administer, s.removeCredential),
 		get("/settings/credentials/:id/projects", wtp.Administer, s.showIAMProjects),
 		post("/settings/credentials/:id/projects", wtp.Administer, s.manageProjects),
-		get("/settings/projects/new", wtp.Administer, s.showNewProject),
+		get("/settings/projects/new", wtp.Administer, s.showNewProject, "credential"),
 		post("/settings/projects/new", wtp.Administer, s.createProject),
 		get("/settings/projects/:id/edit", wtp.Administer, s.showEditProject),
 		post("/settings/projects/:id/edit", wtp.Administer, s.changeProject),
@@ -174,6 +176,6 @@ func (s *Server) routes() []route {
 		post("/settings/people/:id/sessions/end", wtp.Administer, s.endPersonSession),
 		post("/settings/people/:id/sessions/end-all", wtp.Administer, s.endPersonSessions),
 
-		get("/events", wtp.Read, s.listEvents),
+		get("/events", wtp.Read, s.listEvents, "project", "before"),
 	}
 }

@@ -17,33 +17,32 @@ func (s *Server) changeSelection(r *request) error {
 		return err
 	}
 	q, bad := listQuery(form)
-	if err := s.keepTicks(r, form); err != nil {
-		return err
+	op := form["op"]
+	if len(op) != 1 || !slices.Contains([]string{"save", "none", "page", "matching", "all"}, op[0]) {
+		bad.Add("op", "Say what to do with the selection.")
 	}
-	f, badFilter := wtp.ParseServerFilter(q)
-	switch op := form["op"]; {
-	case len(bad) > 0:
-	case len(op) != 1:
-		bad.Add("op", "Say what to do with the selection.")
-	case op[0] == "save":
-	case op[0] == "none":
-		err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID)
-	case op[0] == "page":
-		if err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID); err == nil {
-			_, err = s.Store.Select(r.ctx(), r.user.ID, r.project.ID, form["shown"], nil)
-		}
-	// A misspelt filter must not widen it, nor one that is missing or sent twice.
-	case op[0] == "matching" && (len(form["query"]) != 1 || !listsOnly(q)):
-		bad.Add("query", "The address of the list can't be read.")
-	case op[0] == "matching" && badFilter != nil: // it must select nothing, never all
-		return s.answerServers(r, q, nil)
-	case op[0] == "matching":
-		_, err = s.Store.SelectMatching(r.ctx(), r.user.ID, r.project.ID, f)
-	default:
-		bad.Add("op", "Say what to do with the selection.")
+	f, err := wtp.ParseServerFilter(q)
+	if err != nil { // the list says of itself what it doesn't know
+		return s.answerServers(r, q, bad)
+	}
+	if len(bad) == 0 {
+		bad = checkScope(op[0] == "all", op[0] == "matching", !f.Empty())
 	}
 	if len(bad) > 0 {
 		return s.answerServers(r, q, bad)
+	}
+	if err := s.keepTicks(r, form); err != nil {
+		return err
+	}
+	switch op[0] {
+	case "none":
+		err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID)
+	case "page":
+		if err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID); err == nil {
+			_, err = s.Store.Select(r.ctx(), r.user.ID, r.project.ID, form["shown"], nil)
+		}
+	case "matching", "all":
+		_, err = s.Store.SelectMatching(r.ctx(), r.user.ID, r.project.ID, f)
 	}
 	if err != nil {
 		return err
@@ -93,25 +92,20 @@ func (s *Server) keepTicks(r *request, form url.Values) error {
 
 // listQuery is the query string of the list that a form was sent from.
 func listQuery(form url.Values) (url.Values, wtp.Invalid) {
-	q, err := url.ParseQuery(form.Get("query"))
-	if err != nil {
-		var bad wtp.Invalid
-		bad.Add("query", "The address of the list can't be read.")
-		return url.Values{}, bad
-	}
-	return q, nil
+	return sentFrom(form, serverListNames()...)
 }
 
-// listsOnly says whether a query has no parameter but those of the list.
-func listsOnly(q url.Values) bool {
-	for name := range q {
-		switch name {
-		case "q", "group", "os", "agent", "wtp", "dynamic", "backup", "importance", "attacks", "sort", "after", "before":
-		default:
-			return false
-		}
+// checkScope refuses a form that acts on all, or on all that match a filter, when what
+// came of the filter is something else: one that was lost on the way must not stand for
+// all, so that all is said in so many words.
+func checkScope(all, matching, filtered bool) (bad wtp.Invalid) {
+	switch {
+	case all && filtered:
+		bad.Add("query", "All were asked for, and a filter as well. Nothing was done; choose again.")
+	case matching && !filtered:
+		bad.Add("query", "The filter is missing. Nothing was done; choose again.")
 	}
-	return true
+	return bad
 }
 
 func backToList(r *request, q url.Values) string {

@@ -62,7 +62,7 @@ func TestTicksAreKeptWithoutScripts(t *testing.T) {
 	require.EqualValues(t, 50, c.selected("mei", p), "only this page")
 	b.post("/p/shop/selection", "op", "matching", "query", "q=web-0000").is(303)
 	require.EqualValues(t, 50, c.selected("mei", p))
-	b.post("/p/shop/selection", "op", "matching", "query", "").to("/p/shop/servers")
+	b.post("/p/shop/selection", "op", "all", "query", "").to("/p/shop/servers")
 	require.EqualValues(t, 120, c.selected("mei", p))
 	b.post("/p/shop/selection", "op", "none", "query", "").to("/p/shop/servers")
 	require.Zero(t, c.selected("mei", p))
@@ -71,7 +71,7 @@ func TestTicksAreKeptWithoutScripts(t *testing.T) {
 func TestSelectionIsOnesOwn(t *testing.T) {
 	c, p, b := shop(t, fleet(3))
 	other := c.as(c.user("ann", wtp.Operator))
-	b.post("/p/shop/selection", "op", "matching", "query", "").is(303)
+	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
 	require.EqualValues(t, 3, c.selected("mei", p))
 	require.Zero(t, c.selected("ann", p))
 	require.Zero(t, other.get("/p/shop/servers").is(200).page().Find("input[name=host][checked]").Length())
@@ -96,7 +96,7 @@ func TestEachTickSwapsBarAndNote(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, whole, swapped)
 
-	b.post("/p/shop/selection", "op", "matching", "query", "").is(303)
+	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
 	page = b.get("/p/shop/servers").is(200).page()
 	require.Equal(t, "All 60 servers are selected. Select only the 50 on this page", said(page.Find("#selnote")))
 	require.Equal(t, 50, page.Find("input[name=host][checked]").Length())
@@ -122,22 +122,33 @@ func TestOutsideTheFilterIsSaid(t *testing.T) {
 
 func TestUnknownFilterSelectsNothing(t *testing.T) {
 	c, p, b := shop(t, fleet(3))
-	for _, query := range []string{"os=plan9", "dynamic=", "%zz", "dynamc=closed"} {
-		a := b.post("/p/shop/selection", "op", "matching", "query", query)
-		if query == "dynamic=" { // an empty value is no filter, as a form sends it
-			a.is(303)
-			require.EqualValues(t, 3, c.selected("mei", p))
-			b.post("/p/shop/selection", "op", "none", "query", "").is(303)
-			continue
-		}
-		a.is(http.StatusUnprocessableEntity)
+	for _, query := range []string{
+		"", "os=plan9", "%zz", "dynamc=closed", "gruop=Storefront", "gruop=Storefront&os=linux", "project=shop", "group*=x", "q=a;b",
+		"group=", "dynamic=", "backup=", "attacks=", "q=", "q=+", "os=linux&group=", "os=linux&os=",
+		"q=a&q=b", "q=web&q=", "attacks=1&attacks=1", "os=linux&after=x&after=y", "sort=attacks",
+	} {
+		a := b.post("/p/shop/selection", "op", "matching", "query", query, "shown", "host-00001", "host", "host-00001").is(http.StatusUnprocessableEntity)
+		require.Equal(t, 1, a.page().Find("[role=alert]").Length(), query)
 		require.Zero(t, c.selected("mei", p), query)
 	}
-	// A filter that is missing is not an empty one; of two, none is meant.
-	for _, fields := range [][]string{{}, {"op", "everything"}, {"op", "none", "op", "matching"}, {"op", "matching"}, {"op", "matching", "query", "", "query", "os=linux"}} {
+	// A filter that is missing is not an empty one; of two, none is meant. All are meant
+	// where that is said, and nothing else is.
+	for _, fields := range [][]string{
+		{}, {"op", "everything"}, {"op", "none", "op", "matching"}, {"op", "matching"}, {"op", "matching", "query", "", "query", "os=linux"},
+		{"op", "all", "query", "os=linux"}, {"op", "all", "query", "os="}, {"op", "all", "query", "gruop=Storefront"}, {"op", "all", "query", "", "query", ""}, {"op", "all", "op", "all"},
+	} {
 		b.post("/p/shop/selection", fields...).is(http.StatusUnprocessableEntity)
 		require.Zero(t, c.selected("mei", p))
 	}
+	require.Equal(t, []string{"all"}, values(b.get("/p/shop/servers?q=&group=&dynamic=&attacks=").is(200).page().Find("button[name=op][value=all], button[name=op][value=matching]")))
+	require.Equal(t, []string{"matching"}, values(b.get("/p/shop/servers?os=linux").is(200).page().Find("button[name=op][value=all], button[name=op][value=matching]")))
+	b.post("/p/shop/selection", "op", "all", "query", "sort=attacks").to("/p/shop/servers?sort=attacks")
+	require.EqualValues(t, 3, c.selected("mei", p))
+}
+
+// values are the values of some buttons.
+func values(s *goquery.Selection) []string {
+	return s.Map(func(_ int, s *goquery.Selection) string { return s.AttrOr("value", "") })
 }
 
 func TestOnlyShownServersAreTicked(t *testing.T) {

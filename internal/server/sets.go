@@ -122,7 +122,10 @@ func (s *Server) answerSet(r *request, status int, set wtp.ServerSet, name strin
 	if v.HistoryBefore, err = optionalNumber("before", q.Get("before")); errors.As(err, &badPlace) {
 		return badPlace
 	}
-	v.GoneOnly = q.Get("gone") == "1"
+	if v.GoneOnly = q.Get("gone") == "1"; !v.GoneOnly && q.Get("gone") != "" {
+		badPlace.Add("gone", "%q is not a part of this list.", q.Get("gone"))
+		return badPlace
+	}
 	if v.Gone, err = s.Store.SetGone(r.ctx(), set.ID); err != nil {
 		return err
 	}

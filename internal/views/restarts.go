@@ -128,6 +128,15 @@ func groupWord(name string) string {
 	return name
 }
 
+// markAllWord is what marks all that match, and how many were shown. Without a filter it
+// says that all are meant: a filter that gets lost must not mean it.
+func (v RestartsView) markAllWord() string {
+	if v.narrowed() {
+		return "matching-" + strconv.FormatInt(v.Count, 10)
+	}
+	return "all-" + strconv.FormatInt(v.Count, 10)
+}
+
 func (v RestartsView) markAllText() string {
 	return v.N(v.Count, "Mark %d server done", "Mark all %d done")
 }

@@ -172,6 +172,15 @@ func (v ServersView) selectMatchingText() string {
 	return v.N(v.Matching, "Select the matching server", "Select all %d matching servers")
 }
 
+// matchingWord is what selects every server that matches. Without a filter it says that
+// all are meant: a filter that gets lost must not mean it.
+func (v ServersView) matchingWord() string {
+	if v.Filter.Empty() {
+		return "all"
+	}
+	return "matching"
+}
+
 func (v ServersView) selectPageText() string {
 	n := int64(len(v.Rows))
 	return v.N(n, "Select only the server on this page", "Select only the %d on this page")

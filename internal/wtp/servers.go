@@ -76,12 +76,18 @@ func FilterWords(field string) []string {
 	return nil
 }
 
-// ParseServerFilter reads a filter from a query string. A word it doesn't know
-// is an error, never "all": a typed URL must not widen a change. Other
-// parameters (sort, after, …) are ignored.
+// ServerFilterNames are the names of a filter in a query string, as CheckQuery takes them.
+func ServerFilterNames() []string {
+	return []string{"q", "group*", "os*", "agent*", "wtp*", "dynamic*", "backup*", "importance*", "attacks"}
+}
+
+// ParseServerFilter reads a filter from the query string of a list of servers. A name
+// or word it doesn't know is an error, never "all": a typed URL must not widen a
+// change. The other names of such a list (sort, after, before, project) are passed over,
+// and a name without a value is no filter: forms send it so.
 func ParseServerFilter(q url.Values) (ServerFilter, error) {
 	var f ServerFilter
-	var bad Invalid
+	bad := CheckQuery(q, append(ServerFilterNames(), "sort", "after", "before", "project*")...)
 	f.Query = strings.TrimSpace(q.Get("q"))
 	if len(f.Query) > 256 {
 		bad.Add("q", "Search for at most 256 characters.")

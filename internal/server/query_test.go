@@ -1,0 +1,120 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"wtp-console/internal/wtp"
+)
+
+// TestAMisspeltFilterIsNoFilter asks every page and table for what it doesn't know:
+// none shows what it shows without.
+func TestAMisspeltFilterIsNoFilter(t *testing.T) {
+	c, p, b := waiting(t, 5, func(int, *wtp.Server) {})
+	preview := strings.TrimPrefix(b.preview("disable"), "/p/shop/previews/")
+	imported, _ := b.report("host-00001", "")
+	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	set := b.post("/p/shop/sets", "name", "Wave").is(303).Header.Get("Location")
+	c.backed(p, fleet(5), "b-1")
+	asked := 0
+	for _, rt := range c.server.routes() {
+		if rt.method != http.MethodGet || rt.verb != wtp.Read && rt.verb != wtp.Act || rt.path == "/" {
+			continue
+		}
+		path := rt.path
+		switch {
+		case strings.Contains(path, "/import/:uid"):
+			path = strings.Replace(path, "/p/:project/servers/import/:uid", imported, 1)
+		case strings.Contains(path, "/sets/:uid"):
+			path = strings.Replace(path, "/p/:project/sets/:uid", set, 1)
+		case strings.Contains(path, "/backup-servers/"):
+			path = strings.Replace(path, ":host_id", "b-1", 1)
+		}
+		path = strings.NewReplacer(":project", "shop", ":uid", preview, ":number", "1", ":host_id", "host-00001").Replace(path)
+		for _, a := range rt.asks {
+			if a == anything {
+				b.get(path + "?x=1").is(200)
+				path = ""
+			}
+		}
+		if path == "" {
+			continue
+		}
+		whole := b.get(path)
+		require.Contains(t, []int{200, 303}, whole.StatusCode, path)
+		for _, q := range []string{"gruop=Storefront", "gruop=", "gruop", "%67ruop=x", "group*=x", "q=%zz", "q=a;b=c"} {
+			bad := b.get(path + "?" + q).is(http.StatusUnprocessableEntity)
+			if strings.Contains(q, "ruop=S") {
+				require.Contains(t, bad.text, "gruop")
+			}
+		}
+		for _, name := range rt.asks {
+			if name, several := strings.CutSuffix(name, "*"); !several {
+				b.get(path + "?" + url.Values{name: {"1", "2"}}.Encode()).is(http.StatusUnprocessableEntity)
+				b.get(path + "?" + url.Values{name: {"", ""}}.Encode()).is(http.StatusUnprocessableEntity)
+			}
+		}
+		asked++
+	}
+	require.Greater(t, asked, 25)
+
+	bad := b.get("/p/shop/servers?gruop=Storefront").is(422).page()
+	require.Contains(t, said(bad.Find("main")), `"gruop" is not known here. Is it misspelt?`)
+	require.Empty(t, names(bad))
+	for path, page := range map[string]string{
+		"/p/shop/servers": "/p/shop/servers", "/p/shop/restarts.csv": "/p/shop/restarts", "/p/shop/restarts.yml": "/p/shop/restarts", "/p/shop/changes.csv": "/p/shop/changes",
+		"/changes.csv": "/changes", "/p/shop/changes/1/servers.csv": "/p/shop/changes/1", "/p/shop/backup-servers/b-1/servers.csv": "/p/shop/backup-servers/b-1/remove",
+	} {
+		require.Equal(t, page, b.get(path+"?whoo=jonas").is(422).page().Find("main a.btn-primary").AttrOr("href", ""), path)
+		b.get(page).is(200)
+	}
+	// A value that a page doesn't know is none either.
+	for _, path := range []string{"restarts?tab=zz", "restarts?change=%23", "restarts.csv?tab=zz", "restarts.yml?tab=zz", "restarts.csv?change=%23", "changes?kind=zz", "changes.csv?outcome=zz", "servers?attacks=2", strings.TrimPrefix(set, "/p/shop/") + "?gone=2"} {
+		b.get("/p/shop/" + path).is(http.StatusUnprocessableEntity)
+	}
+	require.Empty(t, b.get("/p/shop/changes?q=%23").is(200).page().Find("li.chg").Text(), "a # alone")
+	// What a form of ours sends with nothing chosen is no filter.
+	b.get("/p/shop/servers?q=&group=&dynamic=&attacks=").is(200)
+	b.get("/p/shop/restarts?q=&group=&change=").is(200)
+	b.get("/p/shop/changes?q=&kind=&who=&outcome=&from=&to=").is(200)
+}
+
+func TestAMisspeltFilterMarksNoRestart(t *testing.T) {
+	c, _, b := waiting(t, 12, func(int, *wtp.Server) {})
+	const list = "/p/shop/restarts"
+	open := func() int64 {
+		n, err := c.store.OpenRestarts(c.ctx(), 1)
+		require.NoError(t, err)
+		return n
+	}
+	n := open()
+	first := b.get(list).is(200).page().Find("tbody input[name=host]").First().AttrOr("value", "")
+	for _, fields := range [][]string{
+		{"how", "all-%d", "query", "gruop=Checkout"}, {"how", "all-%d", "query", "group="}, {"how", "all-%d", "query", "%zz"}, {"how", "all-%d", "query", "q=web"}, {"how", "all-%d", "query", "", "query", "q=web"},
+		{"how", "matching-%d", "query", "gruop=Checkout"}, {"how", "matching-%d", "query", ""}, {"how", "matching-%d"}, {"how", "matching-%d", "query", "q="}, {"how", "matching-%d", "query", "q=+"},
+		{"how", "matching-%d", "query", "group="}, {"how", "matching-%d", "query", "change=%23"}, {"how", "matching-%d", "query", "q=web&q=x"}, {"how", "matching-%d", "query", "state=done"},
+		{"how", "ticked", "query", "gruop=x", "host", first},
+	} {
+		fields[1] = strings.Replace(fields[1], "%d", fmt.Sprint(n), 1)
+		a := b.post(list+"/done", fields...).is(http.StatusUnprocessableEntity)
+		require.Equal(t, 1, a.page().Find("#errors").Length(), fields)
+		require.Equal(t, n, open(), fields)
+	}
+	for _, how := range []string{"everything", "all-", "all-x", "matching-0"} {
+		b.post(list+"/done", "how", how, "query", "", "host", first).is(http.StatusBadRequest)
+	}
+	b.post(list+"/done", "how", "ticked", "how", fmt.Sprintf("all-%d", n), "query", "").is(http.StatusBadRequest)
+	require.Equal(t, n, open())
+	b.post(list+"/reopen", "query", "gruop=x", "host", first).is(http.StatusUnprocessableEntity)
+
+	require.Equal(t, []string{fmt.Sprintf("matching-%d", n)}, values(b.get(list+"?q=web").is(200).page().Find("button[name=how]:not([value=ticked])")))
+	all := values(b.get(list + "?q=&group=&change=").is(200).page().Find("button[name=how]:not([value=ticked])"))
+	require.Equal(t, []string{fmt.Sprintf("all-%d", n)}, all)
+	b.post(list+"/done", "how", all[0], "query", "").to(list)
+	require.Zero(t, open())
+}
