@@ -161,6 +161,7 @@ func TestSessions(t *testing.T) {
 		r.ok(r.s.EndSession(r.ctx, me, "s2"))
 		r.is(r.s.EndSession(r.ctx, me, "s2"), wtp.ErrNotFound)
 		r.equal([]any{live("s1"), live("s2")}, []any{true, false})
+		r.equal([]any{must(r.s.WasSession(r.ctx, "s1"))(r), must(r.s.WasSession(r.ctx, "s2"))(r), must(r.s.WasSession(r.ctx, "no such"))(r)}, []any{true, true, false})
 		r.ok(r.s.EndSession(r.ctx, r.mei, "s3"))
 		r.equal([]any{len(r.events("user.signed_out")), len(r.events("session.ended")), r.events("session.ended")[0].Subject}, []any{1, 1, "Li"})
 

@@ -45,6 +45,13 @@ func (s *Store) Session(ctx context.Context, tokenHash string) (wtp.Session, wtp
 	return sess, u, nil
 }
 
+// WasSession says whether there is or was such a session; one that ended is known
+// for a month after it would have expired.
+func (s *Store) WasSession(ctx context.Context, tokenHash string) (bool, error) {
+	n, err := one[int64](s.reader(ctx), "SELECT COUNT(*) FROM sessions WHERE token_hash = ?", clean(tokenHash, maxName))
+	return n > 0, err
+}
+
 // TouchSession notes that a session was used. It writes at most once a minute.
 func (s *Store) TouchSession(ctx context.Context, tokenHash string) error {
 	now := s.Now()

@@ -92,8 +92,8 @@ func (r *request) errorPage() (p views.Page) {
 	return p
 }
 
-// failSignedOut leads a reader without a session to the sign-in page. What a
-// form sent is not kept: it may hold secrets.
+// failSignedOut leads a reader without a session to the sign-in page. A form that
+// was sent too late is given back to be sent again, unless it may hold secrets.
 func (r *request) failSignedOut() {
 	here := localPath(r.Request.URL.RequestURI())
 	if r.htmx() {
@@ -106,6 +106,9 @@ func (r *request) failSignedOut() {
 	}
 	if r.Request.Method == http.MethodGet || r.Request.Method == http.MethodHead {
 		_ = r.see(signInPath(here)) // never fails
+		return
+	}
+	if r.keepForm() {
 		return
 	}
 	p := r.bare("", "")

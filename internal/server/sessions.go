@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
@@ -46,7 +47,9 @@ func (st *sessionStore) New(r *http.Request, name string) (*sessions.Session, er
 	sess := sessions.NewSession(st, name)
 	sess.IsNew = true
 	sess.Options = &sessions.Options{
-		Path: "/", MaxAge: int(st.s.SessionFor.Seconds()), HttpOnly: true,
+		// The cookie outlives what it stands for, which the row alone decides: a form
+		// sent after the end is kept for who had the session.
+		Path: "/", MaxAge: int((st.s.SessionFor + 24*time.Hour).Seconds()), HttpOnly: true,
 		Secure: st.s.SecureCookies, SameSite: http.SameSiteLaxMode,
 	}
 	c, err := r.Cookie(name)

@@ -230,6 +230,8 @@ func samples(p Page, text string) map[string]templ.Component {
 		"ServersPage":        ServersPage(filled[ServersView](p, text)),
 		"SettingsPage":       SettingsPage(filled[SettingsView](p, text)),
 		"SetupPage":          SetupPage(SetupView{Page: signedOut, Name: text, Errors: faults}),
-		"SignInPage":         SignInPage(SignInView{Page: signedOut, Name: text, Next: text, Error: text}),
+		"SignedOutPage": SignedOutPage(SignedOutView{Page: signedOut, Action: "/p/shop/servers/import", SignIn: "/sign-in", Upload: true, RequestID: text,
+			Fields: []KeptField{{"list", text}, {"reason", text}, {"reason", text}, {text, text}, {"id", text}}, Files: []string{text, text}}),
+		"SignInPage": SignInPage(SignInView{Page: signedOut, Name: text, Next: text, Error: text}),
 	}
 }
