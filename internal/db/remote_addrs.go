@@ -86,9 +86,11 @@ func keepOldAddrs(tx *gorm.DB, project int64, backups []wtp.BackupServer) (bool,
 }
 
 // dropAddrs forgets the addresses of servers that are gone or use another backup server.
+// Here and below || ” is there because a planner would rather go by the backup server,
+// which thousands of rows have, than by the host ID.
 func dropAddrs(tx *gorm.DB, project int64) error {
 	if _, err := exec(tx, `DELETE FROM remote_addrs WHERE project_id = ? AND NOT EXISTS (SELECT 1 FROM servers s
-		WHERE s.project_id = remote_addrs.project_id AND s.host_id = remote_addrs.host_id AND s.backup_host_id = remote_addrs.backup_host_id)`, project); err != nil {
+		WHERE s.project_id = remote_addrs.project_id AND s.host_id = remote_addrs.host_id AND s.backup_host_id || '' = remote_addrs.backup_host_id)`, project); err != nil {
 		return fmt.Errorf("forgetting addresses: %w", err)
 	}
 	return nil
@@ -243,8 +245,8 @@ func (s *Store) noteSeenAddrs(tx *gorm.DB, project int64, startedAt wtp.Instant)
 		Addr        string
 		AddrAt      wtp.Instant
 	}](tx, `SELECT t.*, c.backup_after, r.addr, r.seen_at AS addr_at
-		FROM targets t JOIN changes c ON c.id = t.change_id JOIN remote_addrs r ON r.project_id = t.project_id AND r.host_id = t.host_id AND r.backup_host_id = t.wanted
-		JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id AND s.backup_host_id = t.wanted
+		FROM targets t JOIN changes c ON c.id = t.change_id JOIN remote_addrs r ON r.project_id = t.project_id AND r.host_id = t.host_id AND r.backup_host_id || '' = t.wanted
+		JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id AND s.backup_host_id || '' = t.wanted
 		WHERE t.project_id = ? AND `+unseenAddr+` AND r.seen_at > t.decided_at AND r.seen_at > t.seen_at AND t.decided_at >= ?
 			AND NOT EXISTS (SELECT 1 FROM targets n WHERE n.project_id = t.project_id AND n.host_id = t.host_id AND n.kind = t.kind AND n.change_id <> t.change_id
 				AND (n.outcome IN ('sending', 'unclear') OR (n.outcome IN ('accepted', 'unknown') AND n.decided_at > t.decided_at)))

@@ -1,6 +1,8 @@
 package db_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +79,18 @@ func TestServersOfABackupServerKeepItsOldAddress(t *testing.T) {
 		to, err := wtp.ParseRemoteTo(c.BackupAfter)
 		r.ok(err)
 		r.equal([]any{c.TargetCount, c.ToSend, to.Address, to.Choice, to.Servers[0].Addr()}, []any{3, 3, true, "b-1", now})
+
+		// One that has come to use another since is left alone.
+		elsewhere := slices.Clone(servers)
+		elsewhere[0].BackupHostID = "b-2"
+		r.read(r.p, elsewhere, both...)
+		_, err = r.s.ConfirmRemote(r.ctx, r.mei, r.p.ID, c.UID, db.Confirmation{Reason: "because"})
+		var m *db.Moved
+		if !errors.As(err, &m) {
+			r.Fatalf("the error is %v", err)
+		}
+		x = r.target(m.Change, "h-00001")
+		r.equal([]any{m.N, m.Change.ToSend, x.Bucket, x.Why, x.Before}, []any{1, 2, wtp.AlreadySo, wtp.WhyUsesOther, "b-2"})
 
 		// Nobody keeps an address of one that it doesn't use; going back makes it the present one.
 		servers[0].BackupHostID = ""

@@ -66,8 +66,7 @@ func (s *Store) PlanRemoteAddress(ctx context.Context, actor wtp.Actor, projectI
 			return remotePlan{}, conflict("No server is known to use %s at an old address. Nothing was planned.", b.Label())
 		}
 		c.Kind, c.Direction = wtp.RemoteBackup, wtp.Enable
-		return remotePlan{choice: b.HostID, address: true, with: `SELECT r.host_id, r.backup_host_id AS wanted FROM remote_addrs r
-			JOIN servers u ON u.project_id = r.project_id AND u.host_id = r.host_id AND u.backup_host_id = r.backup_host_id WHERE r.project_id = ? AND r.backup_host_id = ? AND r.addr <> ?`,
+		return remotePlan{choice: b.HostID, address: true, with: "SELECT r.host_id, r.backup_host_id AS wanted FROM remote_addrs r WHERE r.project_id = ? AND r.backup_host_id = ? AND r.addr <> ?",
 			args: []any{projectID, b.HostID, b.Addr()}}, nil
 	})
 }
@@ -232,11 +231,11 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 		Server       wtp.Server `gorm:"embedded"`
 	}](tx, "WITH picked AS ("+p.with+`)
 		SELECT p.host_id AS host, p.wanted, CASE WHEN s.host_id IS NULL THEN 1 ELSE 0 END AS gone,
-			`+heldSQL+` AS held, COALESCE(r.addr, '') AS addr, `+unreadAddrSQL+` AS unread,
+			`+heldSQL+` AS held, CASE WHEN r.backup_host_id = s.backup_host_id THEN r.addr ELSE '' END AS addr, `+unreadAddrSQL+` AS unread,
 			s.host_id, COALESCE(s.name, '') AS name, COALESCE(s.private_ip, '') AS private_ip, COALESCE(s.group_name, '') AS group_name,
 			s.os, s.agent_status, s.protect_status, s.asset_value, s.backup_host_id
 		FROM picked p LEFT JOIN servers s ON s.project_id = ? AND s.host_id = p.host_id
-		LEFT JOIN remote_addrs r ON r.project_id = s.project_id AND r.host_id = s.host_id AND r.backup_host_id = s.backup_host_id ORDER BY 3, s.name_key, p.host_id`,
+		LEFT JOIN remote_addrs r ON r.project_id = s.project_id AND r.host_id = s.host_id ORDER BY 3, s.name_key, p.host_id`,
 		append(slices.Clone(p.args), c.ProjectID)...)
 	if err != nil {
 		return nil, to, fmt.Errorf("servers of a plan: %w", err)
@@ -258,6 +257,9 @@ func (s *Store) remoteTargets(tx *gorm.DB, c wtp.Change, p remotePlan) ([]wtp.Ta
 				t.Before, facts.Old = wtp.RemoteAt(r.Wanted, old), true
 			}
 			t.Bucket, t.Why = wtp.ClassifyRemote(r.Server, r.Wanted, facts)
+			if p.address && r.Server.Remote() != r.Wanted {
+				t.Bucket, t.Why = wtp.AlreadySo, wtp.WhyUsesOther
+			}
 			if c.UndoOf != 0 {
 				if why := since.of(r.Server, addrs); why != "" {
 					t.Bucket, t.Why = wtp.Cannot, why
@@ -298,7 +300,7 @@ func oldAddr(known, present string, unread bool) string {
 // unreadAddrSQL says of a server (as s, with its address as r) whether it was sent an
 // address and nothing has shown since at which it is: 1, or 2 if the change is under way.
 const unreadAddrSQL = `COALESCE((SELECT MAX(CASE d.state WHEN 'running' THEN 2 ELSE 1 END) FROM targets t JOIN changes d ON d.id = t.change_id
-	WHERE t.project_id = s.project_id AND t.host_id = s.host_id AND ` + unseenAddr + ` AND t.wanted = s.backup_host_id AND t.decided_at > COALESCE(r.seen_at, 0)), 0)`
+	WHERE t.project_id = s.project_id AND t.host_id = s.host_id AND ` + unseenAddr + ` AND t.wanted = s.backup_host_id AND t.decided_at > CASE WHEN r.backup_host_id = s.backup_host_id THEN r.seen_at ELSE 0 END), 0)`
 
 // sinceRemote is what the change that is undone left, by host ID.
 type sinceRemote struct {
