@@ -102,6 +102,26 @@ func TestAListMayComeAsAFile(t *testing.T) {
 	b.upload("/p/shop/servers/import", "host-00001", "host-00002").is(http.StatusUnprocessableEntity)
 }
 
+func TestACommentOfTwoLinesNamesNoServer(t *testing.T) {
+	c, p, b := shop(t, fleet(8))
+	for _, by := range []string{",", ";", "\t"} {
+		file := strings.ReplaceAll("name|comment\r\n\"web-00002\"|\"replaces\r\nweb-00004, and\r\nweb-00006\r\n\"\r\n", "|", by)
+		path, page := b.report("", file)
+		require.Equal(t, []string{"All 1", "Found 1"}, texts(page.Find(".tabs .tab")), "%q", by)
+		require.Equal(t, "web-00002", b.get(path + "/lines.csv").is(200).table()[1][4])
+		b.post(path+"/select", hidden(page, "/select")...).is(303)
+		require.EqualValues(t, 1, c.selected("mei", p))
+	}
+	// The head of a single column is none of its entries.
+	for _, head := range []string{"name", "Host ID", "服务器名称", "private_ip"} {
+		_, page := b.report(head+"\nweb-00002\nhost-00003\n", "")
+		require.Equal(t, []string{"All 2", "Found 2"}, texts(page.Find(".tabs .tab")), head)
+	}
+	// Without one, a text of two lines is said to be none.
+	_, page := b.report("\"web-00002\",\"web-00004\r\nweb-00006\"", "")
+	require.Equal(t, []string{"All 2", "Found 1", "Unreadable 1"}, texts(page.Find(".tabs .tab")))
+}
+
 func TestAFileMayComeFromChineseWindows(t *testing.T) {
 	all := fleet(2)
 	all[0].Name, all[1].Name = "门户-前端-01", "商城①号"

@@ -25,10 +25,10 @@ type ImportEntry struct {
 
 // ParseImport reads a pasted list or a CSV file: entries stand on lines of their
 // own or are separated by commas, semicolons (also full-width ones) or tabs;
-// cells may be quoted, and the apostrophe that keeps a spreadsheet from taking a cell
-// for a formula is taken off. Empty entries don't count. Of a table, whose first line
-// names its columns, each line is one entry: the host ID, else the name, else an
-// address. n is how many entries there are; only the first MaxImportEntries are
+// cells may be quoted, with line breaks in them as well, and the apostrophe that keeps a
+// spreadsheet from taking a cell for a formula is taken off. Empty entries don't count.
+// Of a table, whose first line names its columns, each row is one entry: the host ID,
+// else the name, else an address. n is how many entries there are; only the first MaxImportEntries are
 // returned. The time is linear in the length of data.
 func ParseImport(data []byte) (entries []ImportEntry, n int) {
 	p := importParser{rest: utf8Text(data), line: 1}
@@ -38,8 +38,9 @@ func ParseImport(data []byte) (entries []ImportEntry, n int) {
 		}
 	}
 	columns := p.head()
-	var best []byte // of this line of a table
+	var best []byte // of this row of a table
 	var bestRank int
+	var bestLine int64
 	for column := 0; len(p.rest) > 0; column++ {
 		line, cell := p.line, p.cell()
 		switch rank, names := columns[column]; {
@@ -47,17 +48,17 @@ func ParseImport(data []byte) (entries []ImportEntry, n int) {
 		case columns == nil: // no table
 			add(line, cell)
 		case names && (best == nil || rank < bestRank):
-			best, bestRank = cell, rank
+			best, bestRank, bestLine = cell, rank, line
 		}
 		if ended := p.separator(); ended {
 			if best != nil {
-				add(line, best)
+				add(bestLine, best)
 			}
 			best, column = nil, -1
 		}
 	}
 	if best != nil {
-		add(p.line, best)
+		add(bestLine, best)
 	}
 	return entries, n
 }
@@ -65,7 +66,7 @@ func ParseImport(data []byte) (entries []ImportEntry, n int) {
 // columnRank says whether a column of that name names a server, and which of them is
 // asked first.
 func columnRank(name string) (rank int, ok bool) {
-	switch strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(name)) {
+	switch strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "", "\r", "", "\n", "").Replace(name)) {
 	case "hostid", "serverid", "instanceid", "id", "主机id", "服务器id", "云服务器id", "实例id":
 		return 0, true
 	case "hostname", "servername", "name", "server", "主机名称", "服务器名称", "主机名", "服务器", "名称":
@@ -84,11 +85,12 @@ func columnRank(name string) (rank int, ok bool) {
 const maxHead = 64
 
 // head steps over the first line if it names the columns of a table, and gives the
-// rank of those that name a server; else nil. A single column must be of IDs: a
-// server may well have the name "server".
+// rank of those that name a server; else nil. From then on only what separates the
+// names separates cells: a comma in a cell of a table made with tabs is part of it.
 func (p *importParser) head() map[int]int {
 	q := *p
 	columns, column, began := map[int]int{}, 0, false
+	separators := map[string]bool{}
 	for range maxHead {
 		cell := q.cell()
 		began = began || len(cell) > 0
@@ -99,14 +101,22 @@ func (p *importParser) head() map[int]int {
 		if len(q.rest) == 0 {
 			return nil // a table has a second line
 		}
-		if ended := q.separator(); ended && began {
-			if len(columns) == 0 || column == 1 && columns[0] > 0 {
-				return nil
+		by := string(q.rest[:separatorLen(q.rest)])
+		switch ended := q.separator(); {
+		case ended && began && len(columns) == 0:
+			return nil
+		case ended && began:
+			if *p = q; len(separators) == 1 {
+				for by := range separators {
+					p.only = by
+				}
 			}
-			*p = q
 			return columns
-		} else if ended {
-			column = 0 // an empty line before the table
+		case ended: // an empty line before the table
+			column = 0
+			clear(separators)
+		default:
+			separators[by] = true
 		}
 	}
 	return nil
@@ -143,45 +153,53 @@ func utf8Text(data []byte) []byte {
 type importParser struct {
 	rest []byte
 	line int64
+	only string // separates cells beside the end of a line; "": all that may
 }
 
-// maxQuoted is how far the end of a quoted cell is looked for, in bytes. It
-// keeps the time linear, and no entry that counts is longer.
-const maxQuoted = 8 * MaxImportText
+// maxQuoted is how far the end of a quoted cell is looked for, in bytes: as far as a
+// cell of a spreadsheet may reach. A quote that stands there by mistake hides no more.
+const maxQuoted = 32_767 * utf8.UTFMax
 
-// quoted takes a cell in double quotes that ends on its line. What begins with
-// a quote and isn't such a cell is left for plain.
+// quoted takes a cell in double quotes, which may go over several lines. What begins
+// with a quote and isn't such a cell is left for plain. A search that fails ends at a
+// quote where no other search goes on, so that the time is linear.
 func (p *importParser) quoted() ([]byte, bool) {
 	text := bytes.TrimLeft(p.rest, " ")
 	if len(text) == 0 || text[0] != '"' {
 		return nil, false
 	}
-	var cell []byte
-	for i := 1; i < min(len(text), maxQuoted); i++ {
-		switch c := text[i]; {
-		case c == '\n' || c == '\r':
+	end := 1
+	for {
+		i := bytes.IndexByte(text[end:min(len(text), maxQuoted)], '"')
+		if i < 0 {
 			return nil, false
-		case c == '"' && i+1 < len(text) && text[i+1] == '"':
-			cell = append(cell, '"')
-			i++
-		case c == '"':
-			after := bytes.TrimLeft(text[i+1:], " ")
-			if len(after) > 0 && separatorLen(after) == 0 {
-				return nil, false
-			}
-			p.rest = after
-			return cell, true
-		default:
-			cell = append(cell, c)
+		}
+		if end += i + 1; end == len(text) || text[end] != '"' {
+			break
+		}
+		if end++; end >= min(len(text), maxQuoted) {
+			return nil, false
 		}
 	}
-	return nil, false
+	after := bytes.TrimLeft(text[end:], " ")
+	if len(after) > 0 && p.separatorLen(after) == 0 {
+		return nil, false
+	}
+	cell := text[1 : end-1]
+	p.line += lineBreaks(cell)
+	p.rest = after
+	return bytes.ReplaceAll(cell, []byte(`""`), []byte(`"`)), true
+}
+
+// lineBreaks is how many lines end in a text: by LF, CR or both.
+func lineBreaks(text []byte) int64 {
+	return int64(bytes.Count(text, []byte("\n")) + bytes.Count(text, []byte("\r")) - bytes.Count(text, []byte("\r\n")))
 }
 
 // plain takes everything up to the next separator.
 func (p *importParser) plain() []byte {
 	for i := range p.rest {
-		if separatorLen(p.rest[i:]) > 0 {
+		if p.separatorLen(p.rest[i:]) > 0 {
 			cell := p.rest[:i]
 			p.rest = p.rest[i:]
 			return cell
@@ -206,7 +224,16 @@ func (p *importParser) separator() (ended bool) {
 	return ended
 }
 
-// separatorLen is how many bytes of a separator text begins with, 0 for none.
+// separatorLen is how many bytes of a separator of cells or lines text begins with.
+func (p *importParser) separatorLen(text []byte) int {
+	n := separatorLen(text)
+	if n == 0 || p.only == "" || text[0] == '\n' || text[0] == '\r' || string(text[:n]) == p.only {
+		return n
+	}
+	return 0
+}
+
+// separatorLen is how many bytes of any separator text begins with, 0 for none.
 func separatorLen(text []byte) int {
 	switch text[0] {
 	case '\r':

@@ -1,6 +1,7 @@
 package wtp
 
 import (
+	"encoding/csv"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,7 +38,16 @@ func TestListsAreReadAsPeoplePasteThem(t *testing.T) {
 		"Chinese table":    {"\n服务器名称\t服务器 ID\n门户-01\th1", "3:h1"},
 		"table of IDs":     {"Host ID\nh1\nh2,h3", "2:h1 3:h2"},
 		"ends in a comma":  {"id,name\nh1,", "2:h1"},
-		"names, no table":  {"server\nname\nweb-1", "1:server 2:name 3:web-1"},
+		"table of names":   {"name\nweb-1\nname", "2:web-1 3:name"},
+		"table of servers": {"\n Server \r\nweb-1", "3:web-1"},
+		"break in a head":  {"group,\"Host\r\nID\"\r\nA,h1\r\n", "3:h1"},
+		"break in a row":   {"name,comment\r\n\"web-2\",\"replaces\r\nweb-4, and\r\nweb-6\r\n\"\r\nweb-8,\r\n", "2:web-2 6:web-8"},
+		"break, semicolon": {"comment;name\n\"old\nweb-4;web-5\";web-2\nnew;web-3", "3:web-2 4:web-3"},
+		"break, tab":       {"name\tcomment\tip\nweb-2\t\"a \"\"b\"\"\rweb-4\tweb-5\"\t10.0.0.1\nweb-3\t\t", "2:web-2 4:web-3"},
+		"other separator":  {"comment\tname\nold, new; more\tweb-1\n\"a\",b\tweb-2", "2:web-1 3:web-2"},
+		"comma in a name":  {"name;ip\nweb-1, web-2;10.0.0.1", "2:web-1, web-2"},
+		"stray quotes":     {"name,comment\nweb-1,\"5\" disk\nweb-2,\"open\nweb-3,19\"\"\n", "2:web-1 3:web-2 4:web-3"},
+		"quote not ended":  {"name,comment\nweb-1,\"open\nweb-2,x\nweb-3," + strings.Repeat("y", 200_000) + "\nweb-4,\"end\"", "2:web-1 3:web-2 4:web-3 5:web-4"},
 		"one line":         {"name,web-1,web-2", "1:name 1:web-1 1:web-2"},
 		"wide, no table":   {strings.Repeat(",", 80) + "id\nh1,a", "1:id 2:h1 2:a"},
 		"apostrophes":      {"'a,'',o'=b", "1:'a 1:'' 1:o'=b"},
@@ -69,7 +79,7 @@ func TestHostIDsInCapitalsAreFolded(t *testing.T) {
 
 func TestWhatCannotBeAnEntryIsSaid(t *testing.T) {
 	for name, text := range map[string]string{
-		"too long": strings.Repeat("é", MaxImportText+1), "megabytes": strings.Repeat("x", 1<<20), "not UTF-8": "a\xffb", "control": "a\x00b", "escape": "a\x1b[31mb",
+		"too long": strings.Repeat("é", MaxImportText+1), "megabytes": strings.Repeat("x", 1<<20), "a line break in quotes": "\"web-1\r\nweb-2\"", "not UTF-8": "a\xffb", "control": "a\x00b", "escape": "a\x1b[31mb",
 	} {
 		entries, n := ParseImport([]byte(text))
 		require.Equal(t, 1, n, name)
@@ -91,15 +101,59 @@ func TestTooManyEntriesAreCountedNotKept(t *testing.T) {
 // Garbage of the largest size gets an answer soon. The limit is generous for a
 // busy machine; a quadratic parser would take hours.
 func TestGarbageOfFiveMegabytesIsReadSoon(t *testing.T) {
-	for _, piece := range []string{`"`, `""`, `"a,""b,`, `"""x,`, "\"\n", ",", "a,", "\x00", "\xff", "，", "\xef\xbc", `" `, "\r", `"a,`, " ", `  "`, "\u200b"} {
+	for _, piece := range []string{`"`, `""`, `"a,""b,`, `"""x,`, "\"\n", ",", "a,", "\x00", "\xff", "，", "\xef\xbc", `" `, "\r", `"a,`, " ", `  "`, "\u200b", "\"\"\"\n", "\"\"\n", "\"\"\"x\n\"\"", ",\"\n" + strings.Repeat(`""`, 1000)} {
 		start := time.Now()
 		ParseImport([]byte(strings.Repeat(piece, MaxImportBytes/len(piece))))
 		require.Less(t, time.Since(start), 2*time.Second, "%q", piece)
 	}
 }
 
+// A table of the largest size, as a spreadsheet writes it with comments of two lines.
+func TestALargeTableIsReadSoon(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("name;comment\r\n")
+	for i := range MaxImportEntries {
+		fmt.Fprintf(&text, "web-%06d;\"replaces\r\nweb-%06d\"\r\n", i, i+1)
+	}
+	start := time.Now()
+	entries, n := ParseImport([]byte(text.String()))
+	require.Less(t, time.Since(start), 2*time.Second)
+	require.Equal(t, MaxImportEntries, n)
+	require.Equal(t, ImportEntry{Line: 2 * MaxImportEntries, Text: "web-099999"}, entries[n-1])
+}
+
+// FuzzTable writes tables as encoding/csv does: whatever stands in the cells, each row is
+// one entry, and only what stands in the column of names is one.
+func FuzzTable(f *testing.F) {
+	for _, seed := range []string{"replaces\r\nweb-4, and\nweb-6\n", "\"", "a\"\nb\"", ";", "\t", " x", "\r", "，\n", "\"\"\n,\"", "\xff\n"} {
+		f.Add("web-1", seed)
+		f.Add(seed, seed)
+	}
+	f.Fuzz(func(t *testing.T, name, comment string) {
+		if len(name)+len(comment) > 30_000 {
+			t.Skip("longer than a cell")
+		}
+		for _, comma := range ",;\t" {
+			var text strings.Builder
+			w := csv.NewWriter(&text)
+			w.Comma = comma
+			require.NoError(t, w.WriteAll([][]string{{"comment", "name", "note"}, {comment, name, comment}, {comment, "last", ""}}))
+			entries, n := ParseImport([]byte(text.String()))
+			require.Len(t, entries, n)
+			require.NotEmpty(t, entries, "%q", text.String())
+			require.Equal(t, "last", entries[n-1].Text, "%q", text.String())
+			named := len(strings.TrimFunc(name, importSpace)) > 0
+			require.Equal(t, named, n == 2, "%q", text.String())
+			require.LessOrEqual(t, n, 2, "%q", text.String())
+			if named && !entries[0].Unreadable {
+				require.Equal(t, string(withoutMark([]byte(strings.TrimFunc(name, importSpace)))), entries[0].Text)
+			}
+		}
+	})
+}
+
 func FuzzParseImport(f *testing.F) {
-	for _, seed := range []string{"a,b\r\nc", "\"a\"\"b\";\"c\n", "\ufeffa，b；c", "\xff\xfea\x00", "\xef\xbc", "a\x00b", ` "x" y`, "id,name\nh1,a\n,b", "\n\nhost_id\n"} {
+	for _, seed := range []string{"a,b\r\nc", "\"a\"\"b\";\"c\n", "\ufeffa，b；c", "\xff\xfea\x00", "\xef\xbc", "a\x00b", ` "x" y`, "id,name\nh1,a\n,b", "\n\nhost_id\n", "name;b\n\"x\ny\";\"\r\"\r\nz"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
