@@ -2,11 +2,14 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
 
 	"wtp-console/internal/wtp"
@@ -82,6 +85,60 @@ func TestAMisspeltFilterIsNoFilter(t *testing.T) {
 	b.get("/p/shop/servers?q=&group=&dynamic=&attacks=").is(200)
 	b.get("/p/shop/restarts?q=&group=&change=").is(200)
 	b.get("/p/shop/changes?q=&kind=&who=&outcome=&from=&to=").is(200)
+}
+
+// TestNoLinkOfOursIsRefused follows each link, form and swap of the pages, for a page
+// that writes a name its target doesn't know would lead nowhere.
+func TestNoLinkOfOursIsRefused(t *testing.T) {
+	c, p, b := waiting(t, 120, func(int, *wtp.Server) {})
+	imported, _ := b.report("host-00001\nhost-00002\nnobody", "")
+	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	set := b.post("/p/shop/sets", "name", "Wave").is(303).Header.Get("Location")
+	preview := b.preview("disable")
+	c.backed(p, fleet(120), "b-1", "b-1")
+	admin := c.as(c.user("ada", wtp.Admin))
+	seen := map[string]int{}
+	kinds := map[string]int{} // a path and the names it asks: one of a kind is enough
+	next := []string{"/", "/servers", imported, set, preview, "/p/shop/servers?sort=attacks&os=linux&q=web", "/p/shop/changes/1?outcome=confirmed", "/p/shop/restarts?q=web&group=Storefront", "/p/shop/changes?who=mei", "/events", "/settings", "/p/shop/backup-servers"}
+	for len(next) > 0 {
+		path, _, _ := strings.Cut(next[0], "#")
+		next = next[1:]
+		u, err := url.Parse(path)
+		require.NoError(t, err)
+		kind := u.Path + "?" + strings.Join(slices.Sorted(maps.Keys(u.Query())), "&")
+		if strings.Contains(u.Path, "/servers/host-") {
+			kind = "/servers/" + u.Path[strings.LastIndex(u.Path, "/host-")+len("/host-00000"):]
+		}
+		if _, done := seen[path]; done || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "/static/") || kinds[kind] == 3 {
+			continue
+		}
+		kinds[kind]++
+		a := admin.get(path)
+		seen[path] = a.StatusCode
+		require.NotEqual(t, http.StatusUnprocessableEntity, a.StatusCode, path)
+		if !strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+			continue
+		}
+		page := a.page()
+		page.Find("a[href], [hx-get]").Each(func(_ int, s *goquery.Selection) {
+			next = append(next, s.AttrOr("href", ""), s.AttrOr("hx-get", ""))
+		})
+		page.Find("form[method=get]").Each(func(_ int, s *goquery.Selection) {
+			q := url.Values{}
+			s.Find("input[name], select[name]").Each(func(_ int, in *goquery.Selection) {
+				if kind := in.AttrOr("type", ""); (kind == "checkbox" || kind == "radio") && in.AttrOr("checked", "no") == "no" {
+					return
+				}
+				q.Add(in.AttrOr("name", ""), in.AttrOr("value", in.Find("option[selected]").AttrOr("value", "")))
+			})
+			for _, to := range []string{s.AttrOr("action", ""), s.AttrOr("hx-get", "")} {
+				to, _, _ = strings.Cut(to, "#")
+				next = append(next, to+"?"+q.Encode())
+			}
+		})
+	}
+	require.Greater(t, len(seen), 100)
+	t.Log(len(seen), "addresses")
 }
 
 func TestAMisspeltFilterMarksNoRestart(t *testing.T) {
