@@ -3,16 +3,11 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
 )
-
-// anything is what a route asks that fills a form from its address: nothing is
-// listed or chosen by it, so that a name it doesn't know widens nothing.
-const anything = "*"
 
 // serverListNames are what the address of a project's list of servers may ask.
 func serverListNames() []string {
@@ -28,9 +23,10 @@ func changeListNames() []string {
 }
 
 // checkQuery refuses an address that asks what its page doesn't know. A filter that is
-// misspelt, given twice or unreadable must not show, nor export, everything.
+// misspelt, given twice or unreadable must not show, nor export, everything. A page
+// that asks nothing of its address shows the same whatever stands there.
 func (r *request) checkQuery() error {
-	if r.route.method != http.MethodGet || r.route.verb == public || slices.Contains(r.route.asks, anything) {
+	if r.route.method != http.MethodGet || r.route.verb == public || len(r.route.asks) == 0 {
 		return nil
 	}
 	q, err := url.ParseQuery(r.Request.URL.RawQuery)

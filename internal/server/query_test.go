@@ -39,17 +39,12 @@ func TestAMisspeltFilterIsNoFilter(t *testing.T) {
 			path = strings.Replace(path, ":host_id", "b-1", 1)
 		}
 		path = strings.NewReplacer(":project", "shop", ":uid", preview, ":number", "1", ":host_id", "host-00001").Replace(path)
-		for _, a := range rt.asks {
-			if a == anything {
-				b.get(path + "?x=1").is(200)
-				path = ""
-			}
-		}
-		if path == "" {
-			continue
-		}
 		whole := b.get(path)
 		require.Contains(t, []int{200, 303}, whole.StatusCode, path)
+		if len(rt.asks) == 0 {
+			require.Equal(t, whole.StatusCode, b.get(path+"?gruop=Storefront").StatusCode, path)
+			continue
+		}
 		for _, q := range []string{"gruop=Storefront", "gruop=", "gruop", "%67ruop=x", "group*=x", "q=%zz", "q=a;b=c"} {
 			bad := b.get(path + "?" + q).is(http.StatusUnprocessableEntity)
 			if strings.Contains(q, "ruop=S") {
@@ -64,7 +59,7 @@ func TestAMisspeltFilterIsNoFilter(t *testing.T) {
 		}
 		asked++
 	}
-	require.Greater(t, asked, 25)
+	require.Greater(t, asked, 20)
 
 	bad := b.get("/p/shop/servers?gruop=Storefront").is(422).page()
 	require.Contains(t, said(bad.Find("main")), `"gruop" is not known here. Is it misspelt?`)

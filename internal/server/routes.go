@@ -25,7 +25,7 @@ type route struct {
 	handle handler
 	poll   bool     // asked by the page itself: doesn't count as activity of the person
 	body   int64    // how much a request may send, in bytes; 0: maxBody
-	asks   []string // of a GET: names that its query may have, as wtp.CheckQuery takes them
+	asks   []string // of a GET: names that its query may have, as wtp.CheckQuery takes them; none: it is not looked at
 }
 
 // get is a page, and what its address may ask.
@@ -133,11 +133,11 @@ func (s *Server) routes() []route {
 
 		// Backup servers, settings, people, events.
 		get("/p/:project/backup-servers", wtp.Read, s.listBackups),
-		get("/p/:project/backup-servers/new", wtp.Act, s.showAddBackup, anything),
+		get("/p/:project/backup-servers/new", wtp.Act, s.showAddBackup),
 		post("/p/:project/backup-servers/new", wtp.Act, s.addBackup),
-		get("/p/:project/backup-servers/hosts", wtp.Act, s.listHosts, anything),
-		get("/p/:project/backup-servers/diff", wtp.Act, s.showBackupDiff, anything),
-		get("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.showEditBackup, anything),
+		get("/p/:project/backup-servers/hosts", wtp.Act, s.listHosts),
+		get("/p/:project/backup-servers/diff", wtp.Act, s.showBackupDiff),
+		get("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.showEditBackup),
 		post("/p/:project/backup-servers/:host_id/edit", wtp.Act, s.editBackup),
 		get("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.showRemoval, "show", "why", "q", "after"),
 		post("/p/:project/backup-servers/:host_id/remove", wtp.Act, s.planRemoval),
