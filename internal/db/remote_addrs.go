@@ -86,8 +86,8 @@ func keepOldAddrs(tx *gorm.DB, project int64, backups []wtp.BackupServer) (bool,
 }
 
 // dropAddrs forgets the addresses of servers that are gone or use another backup server.
-// Here and below || ” is there because a planner would rather go by the backup server,
-// which thousands of rows have, than by the host ID.
+// Here and below an empty text is appended because a planner would rather go by the
+// backup server, which thousands of rows have, than by the host ID.
 func dropAddrs(tx *gorm.DB, project int64) error {
 	if _, err := exec(tx, `DELETE FROM remote_addrs WHERE project_id = ? AND NOT EXISTS (SELECT 1 FROM servers s
 		WHERE s.project_id = remote_addrs.project_id AND s.host_id = remote_addrs.host_id AND s.backup_host_id || '' = remote_addrs.backup_host_id)`, project); err != nil {
