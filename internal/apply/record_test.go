@@ -12,8 +12,8 @@ import (
 	"wtp-console/internal/wtp"
 )
 
-// TestAnswerIsKeptThroughAFullDisk: what HSS answered is recorded when there is
-// room again, however long that takes; other trouble is given up after ten tries.
+// TestAnswerIsKeptThroughAFullDisk: what HSS answered is recorded when the database
+// can be written again, however long that takes; other trouble is given up after ten tries.
 func TestAnswerIsKeptThroughAFullDisk(t *testing.T) {
 	for _, tc := range []struct {
 		trouble error
@@ -22,6 +22,7 @@ func TestAnswerIsKeptThroughAFullDisk(t *testing.T) {
 		want    bool
 	}{
 		{fmt.Errorf("recording: %w", db.ErrDiskFull), 500, 501, true},
+		{fmt.Errorf("recording: %w", db.ErrUnwritable), 500, 501, true},
 		{errors.New("trouble"), 9, 10, true},
 		{errors.New("trouble"), 500, 10, false},
 	} {

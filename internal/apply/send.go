@@ -155,6 +155,7 @@ func (w *work) leave(ctx context.Context, s *sending) {
 // withdraw puts a batch that is ready back to waiting: it doesn't leave now.
 func (w *work) withdraw(ctx context.Context, s *sending) error {
 	s.call.Class, s.call.Message = string(hss.ClassNotSent), "It was held back before it was sent."
+	s.call.EndedAt = wtp.At(w.now())
 	return w.record(ctx, func(ctx context.Context) error {
 		return w.Store.EndCall(ctx, w.owner, s.call, db.Verdict{Kind: db.Again, Free: true})
 	})

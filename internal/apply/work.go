@@ -180,13 +180,13 @@ func (w *work) tell() {
 func (w *work) record(ctx context.Context, write func(context.Context) error) error {
 	for try := 1; ; try++ {
 		err := write(context.WithoutCancel(ctx))
-		full := errors.Is(err, db.ErrDiskFull) // waited out, however long it takes
-		if err == nil || errors.Is(err, wtp.ErrConflict) || errors.Is(err, wtp.ErrNotFound) || try >= 10 && !full {
+		unwritable := errors.Is(err, db.ErrUnwritable) // waited out, however long it takes
+		if err == nil || errors.Is(err, wtp.ErrConflict) || errors.Is(err, wtp.ErrNotFound) || try >= 10 && !unwritable {
 			return err
 		}
 		w.log.Error("what HSS answered could not be recorded yet", "try", try, "err", err)
 		wait := time.Duration(try) * time.Second
-		if full {
+		if unwritable {
 			wait = time.Second // before another claims the change, and reads back what is known here
 		}
 		if pauseErr := w.pause(ctx, wait); pauseErr != nil && try >= 3 {

@@ -110,7 +110,9 @@ func (s *Store) completeCall(tx *gorm.DB, c wtp.Call) error {
 
 // EndCall records the answer to a sending and what it means: call, batch,
 // targets and counters in one transaction. wtp.ErrConflict if the change was
-// taken over meanwhile; nothing is recorded then, for the batch is unclear.
+// taken over meanwhile; nothing is recorded then, for the batch is unclear. It may
+// be tried again with the same call when its outcome is open, a connection having
+// been lost while it was committed; call.EndedAt must be set for that.
 func (s *Store) EndCall(ctx context.Context, owner string, call wtp.Call, v Verdict) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		c, err := s.fence(tx, call.ChangeID, owner)
@@ -122,6 +124,9 @@ func (s *Store) EndCall(ctx context.Context, owner string, call wtp.Call, v Verd
 			return err
 		}
 		if b.State != wtp.BatchSending {
+			if recorded(tx, call) {
+				return nil
+			}
 			return fmt.Errorf("batch %d is %s: %w", b.No, b.State, wtp.ErrConflict)
 		}
 		if err := s.completeCall(tx, call); err != nil {
@@ -129,6 +134,12 @@ func (s *Store) EndCall(ctx context.Context, owner string, call wtp.Call, v Verd
 		}
 		return s.judge(ctx, tx, c, b, call, v)
 	})
+}
+
+// recorded says whether this very answer is on the row of its call already.
+func recorded(tx *gorm.DB, call wtp.Call) bool {
+	there, err := one[wtp.Call](tx, "SELECT * FROM calls WHERE id = ?", call.ID)
+	return err == nil && call.EndedAt != 0 && there.EndedAt == call.EndedAt && there.Class == clean(call.Class, maxName)
 }
 
 func (s *Store) judge(ctx context.Context, tx *gorm.DB, c wtp.Change, b wtp.Batch, call wtp.Call, v Verdict) error {

@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -56,9 +55,10 @@ type Store struct {
 	log      *slog.Logger
 	leaseFor time.Duration
 	postgres bool
-	lock     *os.File    // the SQLite file's lock
-	dir      string      // of the SQLite file
-	full     atomic.Bool // the last write met a full disk
+	lock     *os.File // the SQLite file's lock
+	path     string   // of the SQLite file; of a PostgreSQL database what Place says
+	dir      string   // of the SQLite file
+	writing  writing
 
 	migrations fs.FS // numbered SQL for the database at hand
 }
@@ -155,7 +155,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Ready says whether work can be done: the database answers, its schema is this
-// version's, and its disk is not full (ErrDiskFull).
+// version's, and it can be written (else ErrUnwritable, ErrDiskFull).
 func (s *Store) Ready(ctx context.Context) error {
 	var v int64
 	if err := s.read.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version").Scan(&v).Error; err != nil {
@@ -195,7 +195,7 @@ func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 		if try < 4 && errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001") {
 			continue
 		}
-		return s.noteFull(err)
+		return s.noteWrite(err)
 	}
 }
 

@@ -24,6 +24,7 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 	if err != nil {
 		return errors.New("the database URL can't be read") // the error itself could repeat the password
 	}
+	s.path = fmt.Sprintf("%s:%d/%s", conf.Host, conf.Port, conf.Database)
 	conf.RuntimeParams["application_name"] = "wtp-console"
 	if s.write, err = s.openPool(conf); err != nil {
 		return err

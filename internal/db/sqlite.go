@@ -36,7 +36,7 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
-	s.dir = filepath.Dir(path)
+	s.path, s.dir = path, filepath.Dir(path)
 	if !c.Beside {
 		if err := s.lockFile(path); err != nil {
 			return err

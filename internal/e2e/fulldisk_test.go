@@ -44,7 +44,7 @@ func TestFullDisk(t *testing.T) {
 	file := filepath.Join(disk, "wtp-console.db")
 	emptyLog(t, file)
 	makeRoom := fill(t, disk)
-	failures := func() int { return strings.Count(c.log(), "disk of the database is full") }
+	failures := func() int { return strings.Count(c.log(), "its disk is full") }
 	wait(t, 30*time.Second, "the change has met the full disk", func() bool { return failures() > 0 })
 	page := mei.post(idle+"/confirm", form)
 	require.Equal(t, http.StatusInsufficientStorage, page.status, page.words("main"))

@@ -162,6 +162,8 @@ func (r *request) describeRequest(p views.Page, err error) views.ErrorView {
 	case errors.Is(err, db.ErrDiskFull):
 		return views.ErrorView{Status: http.StatusInsufficientStorage, Icon: "alert-triangle", Title: p.T("The disk is full"),
 			Text: p.T("The console cannot write to its database. Nothing was changed and nothing was sent to HSS. Make room on its disk, then try again. Changes that are under way wait, and go on by themselves.")}
+	case errors.Is(err, db.ErrUnwritable):
+		return r.describeUnwritable(p)
 	case errors.Is(err, errMethod):
 		return views.ErrorView{Status: http.StatusMethodNotAllowed, Icon: "ban", Title: p.T("That does not work here"),
 			Text: p.T("The address exists, but not for this kind of request.")}
@@ -180,4 +182,19 @@ func (r *request) describeRequest(p views.Page, err error) views.ErrorView {
 	}
 	return views.ErrorView{Status: http.StatusInternalServerError, Icon: "alert-triangle", Title: p.T("Something went wrong"),
 		Text: p.T("The console met an error of its own. What you asked for may not have been done: look before you try again. An admin finds the cause in the log under the reference.")}
+}
+
+// describeUnwritable says that nothing was done because nothing can be written. Where
+// the database is concerns nobody who isn't signed in.
+func (r *request) describeUnwritable(p views.Page) views.ErrorView {
+	v := views.ErrorView{Status: http.StatusServiceUnavailable, Icon: "alert-triangle", Title: p.T("The console cannot write to its database")}
+	switch place := r.s.Store.Place(); {
+	case p.User == nil:
+		v.Text = p.T("Nothing was changed and nothing was sent to HSS. Whoever runs the console finds the cause in its log. Try again once that is fixed.")
+	case r.s.Store.Dialect() == "sqlite":
+		v.Text = p.T("Nothing was changed and nothing was sent to HSS. The database is at %s: is its file system mounted read-only, may the console write there, is the disk failing? Fix that, then try again. Changes that are under way wait, and go on by themselves.", place)
+	default:
+		v.Text = p.T("Nothing was changed and nothing was sent to HSS. The database is at %s: is the server read-only, a standby for instance, and may the console's database user write? Fix that, then try again. Changes that are under way wait, and go on by themselves.", place)
+	}
+	return v
 }

@@ -57,6 +57,7 @@ func TestErrorsHaveOneStatusEach(t *testing.T) {
 		{&wtp.Upstream{Text: wtp.Say("The agent is offline. Try again when it is online."), Code: "HSS.0216", Message: "agent offline", RequestID: "r-1"}, 502, "HSS.0216"},
 		{busy{wait: time.Minute}, 429, "Too many tries"},
 		{fmt.Errorf("confirming: %w", db.ErrDiskFull), 507, "nothing was sent to HSS"},
+		{fmt.Errorf("confirming: %w", db.ErrUnwritable), 503, "nothing was sent to HSS. The database is at /"},
 		{errTooLarge, 413, "1 MiB"},
 		{errors.New("boom"), 500, "Something went wrong"},
 	} {

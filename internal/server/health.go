@@ -18,11 +18,14 @@ func (s *Server) showAlive(r *request) error {
 func (s *Server) showReady(r *request) error {
 	if err := s.Store.Ready(r.ctx()); err != nil {
 		traceOf(r.ctx()).err = err
-		if errors.Is(err, db.ErrDiskFull) {
+		switch {
+		case errors.Is(err, db.ErrDiskFull):
 			r.String(http.StatusServiceUnavailable, "not ready: the disk is full\n")
-			return nil
+		case errors.Is(err, db.ErrUnwritable):
+			r.String(http.StatusServiceUnavailable, "not ready: the database can't be written\n")
+		default:
+			r.String(http.StatusServiceUnavailable, "not ready\n")
 		}
-		r.String(http.StatusServiceUnavailable, "not ready\n")
 		return nil
 	}
 	r.String(http.StatusOK, "ok\n")

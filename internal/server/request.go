@@ -222,7 +222,12 @@ func (r *request) page(section, title string, crumbs ...views.Crumb) (views.Page
 	if p.Pause, err = r.s.Store.Paused(r.ctx()); err != nil {
 		return p, err
 	}
-	p.DiskFull = errors.Is(r.s.Store.Writable(r.ctx()), db.ErrDiskFull)
+	switch err := r.s.Store.Writable(r.ctx()); {
+	case errors.Is(err, db.ErrDiskFull):
+		p.DiskFull = true
+	case errors.Is(err, db.ErrUnwritable):
+		p.Unwritable = views.Unwritable{Place: r.s.Store.Place(), Server: r.s.Store.Dialect() == "postgres"}
+	}
 	if r.project.ID != 0 {
 		if p.Restarts, err = r.s.Store.OpenRestarts(r.ctx(), r.project.ID); err != nil {
 			return p, err

@@ -100,7 +100,7 @@ func (r *request) identify() error {
 		return nil
 	}
 	err = r.s.Store.TouchSession(r.ctx(), r.session.TokenHash)
-	if errors.Is(err, db.ErrDiskFull) {
+	if errors.Is(err, db.ErrUnwritable) {
 		return nil // looking must go on
 	}
 	return err
@@ -110,12 +110,14 @@ func (r *request) identify() error {
 // so that no token outlives a change of rights.
 func (r *request) begin(u wtp.User) error {
 	token, hash := auth.NewToken()
+	before := r.user
 	r.user = u
 	err := r.s.Store.CreateSession(r.ctx(), r.actor(), wtp.Session{
 		TokenHash: hash, UserID: u.ID, ExpiresAt: r.now().Add(r.s.SessionFor),
 		IP: r.ClientIP(), UserAgent: r.Request.UserAgent(),
 	})
 	if err != nil {
+		r.user = before // the error's page is theirs who sees it: nobody's without a session
 		return err
 	}
 	if old := r.session.TokenHash; old != "" {

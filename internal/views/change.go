@@ -350,9 +350,9 @@ func (v ChangeView) soFarText() string {
 }
 
 // leftText is how long a change still takes; "" while nobody can tell, because it
-// waits for a person, for room on the disk, or for HSS to show a step.
+// waits for a person, for a database that can be written, or for HSS to show a step.
 func (v ChangeView) leftText() string {
-	if v.Pause.On() || v.DiskFull || v.Pending.Held > 0 {
+	if v.Pause.On() || v.DiskFull || v.Unwritable.On() || v.Pending.Held > 0 {
 		return ""
 	}
 	b := v.Queue.Budget

@@ -24,6 +24,8 @@ func (v ChangeView) waitText() string {
 		return ""
 	case v.DiskFull:
 		return v.T("The disk of the console is full. It goes on by itself once there is room again.")
+	case v.Unwritable.On():
+		return v.T("The console cannot write to its database. It goes on by itself once that can be written again.")
 	case v.stopping() || p.Sending > 0:
 		return ""
 	case v.Pause.On():

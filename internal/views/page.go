@@ -31,13 +31,24 @@ type Page struct {
 	Crumbs       []Crumb   // the last has no Href
 	Flash        *Notice   // shown once, after a redirect
 	Pause        wtp.Pause // of the whole console
-	DiskFull     bool      // nothing can be written now
-	Restarts     int64     // of the project: servers that need a Tomcat restart
-	Path         string    // of this page, with its query
+	DiskFull     bool      // nothing can be written now, for want of room
+	Unwritable   Unwritable
+	Restarts     int64  // of the project: servers that need a Tomcat restart
+	Path         string // of this page, with its query
 	RequestID    string
 	Stamp        string // of what a poll has drawn; the next one gives it back. "" on a page
 	Narrow       bool   // main column of limited width: forms, settings
 }
+
+// Unwritable says where the database is that can't be written now, for another reason
+// than a full disk. Its zero value: it can be.
+type Unwritable struct {
+	Place  string
+	Server bool // it is a PostgreSQL server's
+}
+
+// On says whether nothing can be written.
+func (u Unwritable) On() bool { return u.Place != "" }
 
 // Crumb is one step of the path to a page.
 type Crumb struct{ Text, Href string }
