@@ -231,6 +231,8 @@ func (b *browser) size(width int64) {
 	b.do(chromedp.EmulateViewport(width, height))
 }
 
+// dark asks for the dark or the light theme, at once: while colours fade over, text
+// lacks contrast for a moment.
 func (b *browser) dark(on bool) {
 	b.t.Helper()
 	value := "light"
@@ -238,7 +240,7 @@ func (b *browser) dark(on bool) {
 		value = "dark"
 	}
 	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}}})
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: value}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 	b.must(err)
 }
 
