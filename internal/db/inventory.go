@@ -131,6 +131,9 @@ func (s *Store) SaveInventory(ctx context.Context, projectID int64, owner string
 		if p.ReadLease != owner {
 			return wtp.ErrConflict
 		}
+		if err := keepNewerRemotes(tx, projectID, startedAt, servers); err != nil {
+			return err
+		}
 		if _, err := keepOldAddrs(tx, projectID, backups); err != nil {
 			return err
 		}

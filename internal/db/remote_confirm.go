@@ -90,6 +90,15 @@ func removalInTheWay(tx *gorm.DB, c wtp.Change) error {
 	if !errors.Is(err, wtp.ErrNotFound) {
 		return fmt.Errorf("looking for other changes: %w", err)
 	}
+	other, err = one[wtp.Change](tx, `SELECT c.* FROM changes c WHERE c.project_id = ? AND c.id <> ? AND `+lookedUpSQL+` AND EXISTS (SELECT 1 FROM targets o
+		WHERE o.change_id = c.id AND o.kind = 'remote_backup' AND o.outcome IN ('accepted', 'unknown') AND o.seen <> o.wanted
+		AND o.wanted IN (SELECT t.host_id FROM targets t WHERE t.change_id = ? AND t.kind = 'backup_server')) ORDER BY c.id LIMIT 1`, c.ProjectID, c.ID, c.ID)
+	if err == nil {
+		return conflict("Change %d of %s has servers use this backup server, and HSS was not seen to show it yet. Wait until it is read back, then plan again. Nothing was sent.", other.Number, other.ConfirmedByName)
+	}
+	if !errors.Is(err, wtp.ErrNotFound) {
+		return fmt.Errorf("looking for other changes: %w", err)
+	}
 	if err := allListed(tx, c.ProjectID); err != nil {
 		return err
 	}

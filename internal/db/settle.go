@@ -62,6 +62,17 @@ func (s *Store) Settle(ctx context.Context, owner string, batchID int64, seen ma
 		if err != nil {
 			return err
 		}
+		if c.Kind.Remote() {
+			shown := map[string]string{}
+			for _, t := range targets {
+				if state, ok := seen[t.HostID]; ok && t.Kind == wtp.RemoteBackup {
+					shown[t.HostID] = clean(state, maxMessage)
+				}
+			}
+			if err := keepRemotes(tx, c.ProjectID, shown); err != nil {
+				return err
+			}
+		}
 		return s.noteRestarts(tx, c, now)
 	})
 }
@@ -114,11 +125,14 @@ func (s *Store) GiveUp(ctx context.Context, owner string, batchID int64) error {
 // unclear runs fn on an unclear batch whose change owner has.
 func (s *Store) unclear(ctx context.Context, owner string, batchID int64, fn func(tx *gorm.DB, c wtp.Change, b wtp.Batch) error) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
-		change, err := one[int64](tx, "SELECT change_id FROM batches WHERE id = ?", batchID)
+		of, err := one[wtp.Change](tx, "SELECT c.* FROM batches b JOIN changes c ON c.id = b.change_id WHERE b.id = ?", batchID)
 		if err != nil {
 			return err
 		}
-		c, err := s.fence(tx, change, owner)
+		if err := s.holdInventory(tx, of); err != nil {
+			return err
+		}
+		c, err := s.fence(tx, of.ID, owner)
 		if err != nil {
 			return err
 		}

@@ -65,8 +65,11 @@ func (s *Store) NoteSeen(ctx context.Context, owner string, changeID int64, targ
 		seen  string
 		as    int64
 	}
-	groups := map[group][]int64{}
+	groups, remotes := map[group][]int64{}, map[string]string{}
 	for _, t := range targets {
+		if state, ok := seen[t.HostID]; ok && t.Kind == wtp.RemoteBackup {
+			remotes[t.HostID] = clean(state, maxMessage)
+		}
 		if state, ok := seen[t.HostID]; ok && clean(state, maxMessage) != t.Seen {
 			state = clean(state, maxMessage)
 			k := group{t.BatchID, state, seenAs(state, t.Wanted)}
@@ -78,6 +81,13 @@ func (s *Store) NoteSeen(ctx context.Context, owner string, changeID int64, targ
 	}
 	order := slices.SortedFunc(maps.Keys(groups), func(a, b group) int { return int(groups[a][0] - groups[b][0]) })
 	return s.tx(ctx, func(tx *gorm.DB) error {
+		of, err := one[wtp.Change](tx, "SELECT * FROM changes WHERE id = ?", changeID)
+		if err != nil {
+			return err
+		}
+		if err := s.holdInventory(tx, of); err != nil {
+			return err
+		}
 		c, err := s.fence(tx, changeID, owner)
 		if err != nil {
 			return err
@@ -97,6 +107,9 @@ func (s *Store) NoteSeen(ctx context.Context, owner string, changeID int64, targ
 			if _, err := moveTargets(tx, m); err != nil {
 				return fmt.Errorf("noting what was seen: %w", err)
 			}
+		}
+		if err := keepRemotes(tx, c.ProjectID, remotes); err != nil {
+			return err
 		}
 		return s.noteRestarts(tx, c, now)
 	})
