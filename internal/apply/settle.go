@@ -3,6 +3,7 @@ package apply
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,11 +48,29 @@ func (w *work) settleLater(ctx context.Context, b wtp.Batch, err error) error {
 	}
 	w.readings[b.ID]++
 	w.log.Warn("a batch could not be read back", "batch", b.No, "try", w.readings[b.ID], "class", up.Class, "err", err)
-	if hopeless(up) || now.Sub(w.unsettled[b.ID]) >= cmp.Or(w.SettleFor, DefaultSettleFor) {
+	// Turning back on needs no reading, so it doesn't wait for one: what may be off then
+	// is turned on.
+	due, err := w.backOnAt(ctx)
+	if err != nil {
+		return err
+	}
+	if hopeless(up) || due > 0 && due <= now || now.Sub(w.unsettled[b.ID]) >= cmp.Or(w.SettleFor, DefaultSettleFor) {
 		return w.record(ctx, func(ctx context.Context) error { return w.Store.GiveUp(ctx, w.owner, b.ID) })
 	}
 	next := now.Add(min(10*time.Second<<min(w.readings[b.ID], 6), 5*time.Minute))
+	if due > 0 {
+		next = min(next, due)
+	}
 	return w.record(ctx, func(ctx context.Context) error { return w.Store.SettleLater(ctx, w.owner, b.ID, next) })
+}
+
+// backOnAt is when the change's timer turns back on, 0 if none is pending.
+func (w *work) backOnAt(ctx context.Context) (wtp.Instant, error) {
+	t, err := w.Store.Timer(ctx, w.change.ID)
+	if errors.Is(err, wtp.ErrNotFound) || err == nil && t.State != wtp.TimerPending {
+		return 0, nil
+	}
+	return t.DueAt, err
 }
 
 // hopeless says that another reading would fare no better, and after a failed

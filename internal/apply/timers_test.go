@@ -73,6 +73,28 @@ func TestTimerTurnsBackOn(t *testing.T) {
 	})
 }
 
+// TestTimerDoesNotWaitForAReading: HSS turned the servers off without an answer, and can
+// no longer be read when their time comes.
+func TestTimerDoesNotWaitForAReading(t *testing.T) {
+	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
+		g := newRig(t, clock, open(), fleet(100))
+		g.read()
+		g.finish(g.confirm(wtp.Enable))
+		g.read()
+		g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultHangUpAfter, Times: 1})
+		for _, op := range []string{hsstest.OpListWtpProtectHost, hsstest.OpExportWebTamperHost, hsstest.OpShowWebTamperHostPolicy} {
+			g.sim.AddFault(hsstest.Fault{Op: op, Kind: hsstest.FaultStatus, Status: 500})
+		}
+		c := g.off(2 * time.Minute)
+		back := g.fired(c)
+		g.want(back, wtp.Done, "accepted 100")
+		if late := back.ConfirmedAt.Sub(c.ConfirmedAt) - 2*time.Minute; late > time.Minute {
+			t.Errorf("%s late", late)
+		}
+		g.want(c, wtp.Stopped, "unknown 100")
+	})
+}
+
 // TestPauseHoldsTheNextBatch: a running change stops sending, and goes on once the
 // console is resumed; reading goes on meanwhile.
 func TestPauseHoldsTheNextBatch(t *testing.T) {
