@@ -38,6 +38,9 @@ func (s *Store) setSetting(tx *gorm.DB, actor wtp.Actor, key, value string) erro
 	if err == nil && was == value {
 		return nil
 	}
+	if err != nil {
+		was = wtp.DefaultLimits().Settings()[key] // what was in force; "" for other settings
+	}
 	if err := putSetting(tx, key, value); err != nil {
 		return err
 	}

@@ -1095,7 +1095,7 @@ func LimitsPage(v LimitsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = TextField(v.Page, v.field(wtp.StopUnclear, v.T("In a row, 1 to 20. A batch is sent again when HSS shows that it was not carried out, so two sendings more than this number in a row stop a change, too. So do as many tries in a row that do not reach HSS.")), v.Form[wtp.StopUnclear], wholeNumber()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = TextField(v.Page, v.field(wtp.StopUnclear, v.T("In a row, 1 to 20. A batch is sent again when HSS shows that it was not carried out, so two sendings more than this number in a row stop a change, too. So do as many tries in a row that do not reach HSS. Calls that are in flight together count as one.")), v.Form[wtp.StopUnclear], wholeNumber()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
