@@ -107,6 +107,10 @@ func (f *front) pass(d time.Duration) {
 	}
 }
 
+// throttled names the limit that the console has set, for it keeps to the one it is told:
+// with the documented 5 calls a minute no run would end in time.
+const throttled = `{"error_code":"APIGW.0308","error_msg":"The throttling threshold has been reached: policy user over ratelimit,limit:600,time:1 minute"}`
+
 // maybeFail arms a fault for one call now and then.
 func (f *front) maybeFail(write bool) {
 	if !f.faulty.Load() {
@@ -117,7 +121,7 @@ func (f *front) maybeFail(write bool) {
 	kinds := []hsstest.Fault{
 		{Kind: hsstest.FaultHangUpAfter}, {Kind: hsstest.FaultHangUpAfter}, {Kind: hsstest.FaultHangUpBefore},
 		{Kind: hsstest.FaultStatus, Status: 500}, {Kind: hsstest.FaultStatus, Status: 502, Apply: true},
-		{Kind: hsstest.FaultStatus, Status: 429, RetryAfter: "1"}, {Kind: hsstest.FaultPartial, Count: 77},
+		{Kind: hsstest.FaultStatus, Status: 429, RetryAfter: "1", Body: throttled}, {Kind: hsstest.FaultPartial, Count: 77},
 	}
 	one, op := 0.05, hsstest.OpSetRaspSwitch
 	if !write {
