@@ -131,7 +131,7 @@ func FuzzTable(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, comment string) {
 		if len(name)+len(comment) > 30_000 {
-			t.Skip("longer than a cell")
+			return // longer than a cell may be
 		}
 		for _, comma := range ",;\t" {
 			var text strings.Builder
