@@ -71,10 +71,12 @@ func backupOf(state string) string {
 
 // keepNewerRemotes puts into a reading begun at startedAt, sorted by host ID, what
 // changes have read back of the remote backup of servers since: the reading may be older.
+// A change that ended since is still to be read back.
 func keepNewerRemotes(tx *gorm.DB, project int64, startedAt wtp.Instant, servers []wtp.Server) error {
 	rows, err := many[struct{ HostID, Seen string }](tx, `SELECT t.host_id, t.seen FROM targets t WHERE t.kind = 'remote_backup' AND t.seen <> '' AND t.seen_at >= ? AND t.change_id IN
-		(SELECT c.id FROM changes c WHERE c.project_id = ? AND c.event_seq > 0 AND c.kind IN ('remote_backup', 'backup_removal') AND (c.state = 'running' OR c.finished_at >= ?))
-		ORDER BY t.seen_at, t.change_id`, startedAt, project, startedAt)
+		(SELECT c.id FROM changes c WHERE c.project_id = ? AND c.state IN ('queued', 'running') AND c.kind IN ('remote_backup', 'backup_removal')
+		UNION ALL SELECT c.id FROM changes c WHERE c.project_id = ? AND c.read_back_at > 0 AND c.kind IN ('remote_backup', 'backup_removal'))
+		ORDER BY t.seen_at, t.change_id`, startedAt, project, project)
 	if err != nil {
 		return fmt.Errorf("what changes read back: %w", err)
 	}
