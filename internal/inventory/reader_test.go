@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -80,17 +81,33 @@ func (g *rig) read() wtp.Project {
 	g.t.Helper()
 	g.clock.Advance(time.Second)
 	g.must(g.store.WantRead(g.t.Context(), g.project.ID))
-	p, ok, err := g.store.ClaimRead(g.t.Context(), "test", DefaultEvery)
-	if err != nil || !ok {
-		g.t.Fatalf("nothing to read: %v", err)
-	}
+	p := g.claim()
 	g.exported = g.reader.read(g.t.Context(), p, "test")
+	var err error
 	g.project, err = g.store.ProjectByID(g.t.Context(), g.project.ID)
 	g.must(err)
 	if g.project.ReadLease != "" {
 		g.t.Fatal("the lease was not given back")
 	}
 	return g.project
+}
+
+// claim waits until there is a reading to claim: a renewal that was called off may still
+// hold the project's row in PostgreSQL for a moment, and such a row is passed over.
+func (g *rig) claim() wtp.Project {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		p, ok, err := g.store.ClaimRead(ctx, "test", DefaultEvery)
+		if err != nil {
+			g.t.Fatalf("nothing to read: %v", err)
+		}
+		if ok {
+			return p
+		}
+		runtime.Gosched()
+	}
 }
 
 // same holds the inventory against the simulator, field by field.
