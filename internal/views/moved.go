@@ -68,3 +68,23 @@ func (v PreviewView) countsText() string {
 	}
 	return strings.Join(parts, " · ")
 }
+
+// addressesText says which backup servers have another address than was shown, "" for
+// none.
+func (v RemotePreviewView) addressesText() string {
+	var lines []string
+	for _, was := range v.Was.Servers {
+		if now, ok := v.To.Server(was.HostID); ok && now.Addr() != was.Addr() {
+			lines = append(lines, v.T("%s was shown at %s and is at %s now.", Plain(now.Label()), was.Addr(), now.Addr()))
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+// removedID is the host ID of the backup server that is to be removed, "" for none.
+func (v RemotePreviewView) removedID() string {
+	if v.Removes == nil {
+		return ""
+	}
+	return v.Removes.HostID
+}

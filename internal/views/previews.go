@@ -154,11 +154,17 @@ func (v PreviewView) slices() []Slice {
 	return s
 }
 
-// stuck says whether servers keep a backup server from being removed: nothing of such a
-// plan can be sent.
-func (v PreviewView) stuck() bool {
-	return v.Plan.Kind == wtp.BackupRemoval && v.count(wtp.Cannot) > v.because(wtp.WhyStillUsed)
+// Stay is how many servers keep a backup server from being removed, for each reason.
+// While there are any, nothing of such a plan can be sent. That the backup server itself
+// is still used is not one of them: it follows from them.
+func (v PreviewView) Stay() []PlanCount {
+	if v.Plan.Kind != wtp.BackupRemoval {
+		return nil
+	}
+	return slices.DeleteFunc(v.skips(), func(c PlanCount) bool { return c.Bucket != wtp.Cannot || c.Why == wtp.WhyStillUsed })
 }
+
+func (v PreviewView) stuck() bool { return len(v.Stay()) > 0 }
 
 func (v PreviewView) bucketKind(b wtp.Bucket) string {
 	if v.stuck() {

@@ -15,11 +15,18 @@ func TestWhatCannotBeSentIsNotCalledAChange(t *testing.T) {
 	require.Equal(t, []Slice{{"idle", 3, "Can be moved"}, {"warn", 2, "Cannot"}}, v.slices())
 	require.Equal(t, "Can be moved", words(drawn(t, previewTabs(v)).Find(".tab"))[0][:len("Can be moved")])
 
+	// The page of the removal asks the same rule.
+	of := RemotePreviewView{PreviewView: v}
+	require.Equal(t, []PlanCount{{wtp.Cannot, wtp.WhyAgentOffline, 1}}, of.Stay())
+	require.Equal(t, "Nothing of this can be sent now", of.willText())
+
 	v.Counts = v.Counts[:1] // nothing stands in the way
+	require.Empty(t, v.Stay())
 	require.Equal(t, []Slice{{"warn", 3, "Will change"}}, v.slices())
 	v.Plan.Kind = wtp.RemoteBackup
 	v.Counts = []PlanCount{{wtp.WillChange, "", 3}, {wtp.Cannot, wtp.WhyAgentOffline, 1}}
 	require.Equal(t, "Will change", v.slices()[0].Label)
+	require.Empty(t, v.Stay())
 }
 
 func TestABackupServerIsNoPlannedServer(t *testing.T) {

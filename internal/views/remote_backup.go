@@ -79,24 +79,11 @@ type RemotePreviewView struct {
 
 // servers is how many servers are sent, without the backup server that is removed.
 func (v RemotePreviewView) servers() int64 {
-	if v.Removes != nil && !v.stays() {
+	if v.Removes != nil && !v.stuck() {
 		return max(v.Plan.ToSend-1, 0)
 	}
 	return v.Plan.ToSend
 }
-
-// Stay is how many servers keep the backup server from being removed, for each reason.
-func (v RemotePreviewView) Stay() []PlanCount {
-	var s []PlanCount
-	for _, c := range v.skips() {
-		if v.Removes != nil && c.Bucket == wtp.Cannot && c.Why != wtp.WhyStillUsed {
-			s = append(s, c)
-		}
-	}
-	return s
-}
-
-func (v RemotePreviewView) stays() bool { return len(v.Stay()) > 0 }
 
 func (v RemotePreviewView) stayCount() int64 {
 	var n int64
@@ -149,7 +136,7 @@ func (v RemotePreviewView) effects() []effect {
 	var s []effect
 	n := v.servers()
 	switch {
-	case v.stays():
+	case v.stuck():
 		return nil // nothing of it can be sent
 	case n > 0 && v.off():
 		s = append(s,
@@ -184,7 +171,7 @@ func (v RemotePreviewView) effects() []effect {
 }
 
 func (v RemotePreviewView) willText() string {
-	if v.stays() {
+	if v.stuck() {
 		return v.T("Nothing of this can be sent now")
 	}
 	if n := v.servers(); n > 0 || v.Removes == nil {

@@ -268,7 +268,7 @@ func remoteWhat(v RemotePreviewView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if v.stays() {
+		if v.stuck() {
 			templ_7745c5c3_Err = stayTable(v.Page, v.Stay(), func(c PlanCount) string { return v.listURL(c.Bucket, c.Why) }).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -751,7 +751,7 @@ func remoteRail(v RemotePreviewView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if v.stays() {
+			if v.stuck() {
 				templ_7745c5c3_Err = remoteStay(v).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
