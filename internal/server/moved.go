@@ -23,7 +23,8 @@ func answerMoved(r *request, was wtp.Change, typed views.ConfirmForm, moved *db.
 }
 
 // fillMoved loads the difference from the plan that this one stands for, if the
-// address or the form names one, and this one can still be confirmed.
+// address or the form names one, and this one can still be confirmed. One that it
+// can't stand for is a fault: the whole must not pass for a difference.
 func (s *Server) fillMoved(r *request, v *views.PreviewView, q url.Values) error {
 	was := q.Get("instead")
 	if was == "" || len(v.Faults) > 0 || v.Plan.State != wtp.Planned || v.Plan.ExpiresAt <= s.Store.Now() {
@@ -34,10 +35,13 @@ func (s *Server) fillMoved(r *request, v *views.PreviewView, q url.Values) error
 		difference = s.Store.RemoteDifference
 	}
 	d, err := difference(r.ctx(), v.Plan, was, v.After, movedRows)
-	if errors.Is(err, wtp.ErrNotFound) || err == nil && d.N == 0 {
+	if errors.Is(err, wtp.ErrNotFound) {
+		bad := wtp.Invalid(v.Faults)
+		bad.Add("instead", "%q is not a preview that this one stands for.", was[:min(len(was), views.MostTyped)])
+		v.Faults = bad
 		return nil
 	}
-	if err != nil {
+	if err != nil || d.N == 0 {
 		return err
 	}
 	v.Moved = &views.MovedView{N: d.N, Was: was, Next: d.Next}

@@ -84,12 +84,17 @@ func TestMovedPlanKeepsWhatWasTyped(t *testing.T) {
 	require.Len(t, texts(second.Find("section[aria-labelledby=h-moved] tbody tr")), 30)
 	require.Equal(t, "8h", second.Find("input[name=back][checked]").AttrOr("value", ""))
 
-	// An address that names another plan, or nonsense, shows the whole.
+	// An address that names another plan, or nonsense, shows neither the difference nor
+	// a list that could pass for it.
 	other := b.preview("disable")
-	for _, q := range []string{"?instead=x", "?instead=" + other[strings.LastIndex(other, "/")+1:], "?instead="} {
-		whole := b.get(location[:strings.Index(location, "?")] + q).is(200).page()
-		require.Equal(t, 1, whole.Find("nav.tabs").Length(), q)
+	here := location[:strings.Index(location, "?")]
+	for _, q := range []string{"?instead=x", "?instead=" + other[strings.LastIndex(other, "/")+1:], "?instead=" + here[strings.LastIndex(here, "/")+1:]} {
+		bad := b.get(here + q).is(http.StatusUnprocessableEntity).page()
+		require.Contains(t, said(bad.Find("#servers [role=alert]")), "is not a preview that this one stands for.", q)
+		require.Zero(t, bad.Find("#servers tbody tr").Length(), q)
+		b.get(bad.Find("nav.tabs a").First().AttrOr("href", "")).is(200)
 	}
+	require.Equal(t, 1, b.get(here+"?instead=").is(200).page().Find("nav.tabs").Length())
 	form := page.Find("form[action$='/confirm']").AttrOr("action", "")
 	b.post(form, "reason", "Release", "back", "8h", "confirm", "turn off 250").is(http.StatusUnprocessableEntity)
 	b.post(form, "reason", "Release", "back", "8h", "confirm", "turn off 120").to("/p/shop/changes/1")

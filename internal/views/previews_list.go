@@ -11,7 +11,7 @@ import (
 func (v PreviewView) addressFaults() []wtp.FieldError {
 	var s []wtp.FieldError
 	for _, e := range v.Faults {
-		if slices.Contains([]string{"bucket", "why", "q", "after", "before"}, e.Field) {
+		if slices.Contains([]string{"bucket", "why", "q", "after", "before", "instead"}, e.Field) {
 			s = append(s, e)
 		}
 	}
