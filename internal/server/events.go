@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"wtp-console/internal/db"
 	"wtp-console/internal/views"
@@ -20,8 +19,7 @@ func (s *Server) listEvents(r *request) error {
 	if err != nil {
 		return err
 	}
-	v := views.EventsView{Page: p, Slug: r.Query("project"), First: true}
-	q := db.EventQuery{Limit: eventsShown + 1}
+	v, q := views.EventsView{Page: p, Slug: r.Query("project")}, db.EventQuery{Limit: eventsShown + 1}
 	if v.Slug != "" {
 		i := slices.IndexFunc(p.Projects, func(project wtp.Project) bool { return project.Slug == v.Slug })
 		if i < 0 {
@@ -29,12 +27,10 @@ func (s *Server) listEvents(r *request) error {
 		}
 		q.ProjectID = p.Projects[i].ID
 	}
-	if before := r.Query("before"); before != "" {
-		if q.Before, err = strconv.ParseInt(before, 10, 64); err != nil || q.Before <= 0 {
-			return wtp.ErrNotFound
-		}
-		v.First = false
+	if q.Before, err = optionalNumber("before", r.Query("before")); err != nil {
+		return err
 	}
+	v.First = q.Before == 0
 	if v.Events, err = s.Store.Events(r.ctx(), q); err != nil {
 		return err
 	}

@@ -125,9 +125,13 @@ func TestEventsShowWhatWasDone(t *testing.T) {
 	require.Contains(t, created.Find("details").Text(), "access_key")
 	require.Contains(t, created.Find("details").Text(), "AK")
 	require.Equal(t, 1, b.get("/events?project=shop").is(http.StatusOK).page().Find("tbody tr").Length())
-	for _, bad := range []string{"?project=none", "?before=x", "?before=0", "?before=-1"} {
-		b.get("/events" + bad).is(http.StatusNotFound)
+	b.get("/events?project=none").is(http.StatusNotFound)
+	for _, bad := range []string{"x", "-1", "1e3", "99999999999999999999"} {
+		refused := b.get("/events?before=" + bad).is(http.StatusUnprocessableEntity).page().Find("main")
+		require.Contains(t, said(refused), fmt.Sprintf("%q is not a place in this list.", bad))
+		require.Equal(t, "/events", refused.Find("a.btn-primary").AttrOr("href", ""))
 	}
+	require.Contains(t, said(b.get("/events?before=0").is(http.StatusOK).page().Find("main")), "Signed in")
 }
 
 func TestEventsArePagedByKey(t *testing.T) {
