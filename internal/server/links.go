@@ -105,10 +105,19 @@ func (s *Server) selectTargets(r *request) error {
 	if err != nil {
 		return err
 	}
+	if c.Kind == wtp.BackupHost {
+		return wtp.ErrNotFound
+	}
+	// Any other field would narrow what is selected, and it isn't done.
+	bad := wtp.CheckQuery(form, "outcome")
 	outcome, seen, ok := views.ChangeTab(form.Get("outcome"))
-	if !ok || c.Kind == wtp.BackupHost || len(form["outcome"]) != 1 {
-		var bad wtp.Invalid
+	switch {
+	case !form.Has("outcome"):
+		bad.Add("outcome", "The outcome is missing. Nothing was done; choose again.")
+	case !ok:
 		bad.Add("outcome", "%q is not an outcome the console knows.", form.Get("outcome"))
+	}
+	if len(bad) > 0 {
 		return bad
 	}
 	n, err := s.Store.SelectTargets(r.ctx(), r.user.ID, r.project.ID, db.TargetQuery{ChangeID: c.ID, Outcome: outcome, Seen: seen})

@@ -163,9 +163,20 @@ func TestServersOfATabAreSelected(t *testing.T) {
 	b.post(path+"/select", "outcome", "refused").to(path)
 	require.Contains(t, said(b.get(path).is(200).page().Find(".notice")), "No server of change #1 ended that way. Your selection stays as it was.")
 	require.Equal(t, before, c.selected("mei", p))
-	b.post(path+"/select", "outcome", "everything").is(http.StatusUnprocessableEntity)
-	b.post(path + "/select").is(http.StatusUnprocessableEntity)
-	require.Contains(t, said(b.get("/p/shop/servers").page().Find("#bulk")), "selected", "a refused request selects nothing else")
+	for _, x := range []struct {
+		why    string
+		fields []string
+	}{
+		{`"everything" is not an outcome the console knows.`, []string{"outcome", "everything"}},
+		{"The outcome is missing. Nothing was done; choose again.", nil},
+		{`"outcome" is given more than once.`, []string{"outcome", "skipped", "outcome", "confirmed"}},
+		{`"why" is not known here. Is it misspelt?`, []string{"outcome", "skipped", "why", "windows"}},
+	} {
+		bad := b.post(path+"/select", x.fields...).is(http.StatusUnprocessableEntity).page().Find("main")
+		require.Contains(t, said(bad), x.why)
+		require.NotContains(t, said(bad), `""`)
+		require.Equal(t, before, c.selected("mei", p), "a refused request selects nothing else")
+	}
 }
 
 func TestViewersPlanNothingFromAChange(t *testing.T) {
