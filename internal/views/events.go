@@ -193,6 +193,22 @@ func eventIcon(verb string) (icon, class string) {
 // detailRow is one value of an event's detail.
 type detailRow struct{ key, value string }
 
+// detail is all that is recorded of an event. Why the console stopped a change, or a
+// timer found nothing to do, is recorded in English and said in the reader's language;
+// what a person wrote stays as it is.
+func (v EventsView) detail(e wtp.Event) []detailRow {
+	rows := detail(e)
+	if e.Verb != "change.stopped" && e.Verb != "timer.ended" {
+		return rows
+	}
+	for i, row := range rows {
+		if row.key == "why" {
+			rows[i].value = v.Say(wtp.StopReason(row.value))
+		}
+	}
+	return rows
+}
+
 // detail lays an event's JSON out as rows, keys of nested objects joined by dots.
 // What is empty is left out.
 func detail(e wtp.Event) []detailRow {

@@ -752,7 +752,7 @@ func eventDetail(v EventsView, e wtp.Event) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			for _, d := range detail(e) {
+			for _, d := range v.detail(e) {
 				templ_7745c5c3_Var42 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 					templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 					templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
