@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -90,14 +89,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	const allGood = "ok ok ok not_tested not_tested"
 	const noIAM = "not_tested ok ok not_tested not_tested" // which a key pair can do without
 	const noSignIn = "failed not_tested not_tested not_tested not_tested"
-	refused := func() string { // an address where nobody listens
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return "http://" + l.Addr().String()
-	}
+	const refused = "http://127.0.0.1:1" // nobody listens; a port that was just given back might be another's by now
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	defer tls.Close()
 	for _, tc := range []struct {
@@ -126,15 +118,15 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		{"not in this region", func(g *rig, c *wtp.CredentialCheck) {
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpListBackupHostsInfo, Kind: hsstest.FaultStatus, Status: 404})
 		}, false, "ok ok failed not_tested not_tested", "does not offer this call"},
-		{"nobody listens", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused() }, true, noSignIn, "Nothing answers at the endpoint"},
+		{"nobody listens", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused }, true, noSignIn, "Nothing answers at the endpoint"},
 		{"no such name", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = "https://nowhere.invalid" }, true, noSignIn, ""},
 		{"certificate", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = tls.URL }, true, noSignIn, "certificate is not trusted"},
-		{"key pair, no IAM", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused() }, false, noIAM, ""},
+		{"key pair, no IAM", func(_ *rig, c *wtp.CredentialCheck) { c.Credential.IAMEndpoint = refused }, false, noIAM, ""},
 		{"key pair, wrong IAM", func(g *rig, _ *wtp.CredentialCheck) {
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpListProjects, Kind: hsstest.FaultStatus, Status: 404})
 		}, false, noIAM, ""},
 		{"key pair, nobody at all", func(_ *rig, c *wtp.CredentialCheck) {
-			c.Credential.IAMEndpoint = refused()
+			c.Credential.IAMEndpoint = refused
 			c.Project.HSSEndpoint = c.Credential.IAMEndpoint
 		}, false, "failed failed failed not_tested not_tested", "Nothing answers at the endpoint"},
 		{"a region that is none", func(_ *rig, c *wtp.CredentialCheck) { c.Project.Region = "cn north" }, false, noSignIn, "could not be prepared"},

@@ -197,12 +197,24 @@ func TestFaultsOfTheSimulatorHaveTheirClass(t *testing.T) {
 		"half of the batch": {hsstest.Fault{Kind: hsstest.FaultPartial, Count: 1}, hss.ClassUnclear, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sim := hsstest.Start(t, hsstest.Config{})
+			var err error
+			var sim *hsstest.Simulator
+			for timeout := 500 * time.Millisecond; ; timeout *= 3 {
+				sim = hsstest.Start(t, hsstest.Config{})
+				c := signedIn(t, sim, func(c *hss.Config) {
+					if tc.fault.Kind == hsstest.FaultSlowAnswer {
+						c.Timeout = timeout
+					}
+				})["key pair"]
+				sim.AddFault(tc.fault)
+				servers := sim.Servers(sim.Access().ProjectID)
+				_, err = c.SetRaspSwitch(t.Context(), []string{servers[0].HostID, servers[1].HostID}, hss.SwitchOn)
+				if r := sim.Requests(); len(r) > 0 && !r[0].Ended.IsZero() || timeout > hss.DefaultTimeout {
+					break
+				} // else the time was over before the request was carried out
+			}
 			project := sim.Access().ProjectID
 			servers := sim.Servers(project)
-			c := signedIn(t, sim, func(c *hss.Config) { c.Timeout = time.Second })["key pair"]
-			sim.AddFault(tc.fault)
-			_, err := c.SetRaspSwitch(t.Context(), []string{servers[0].HostID, servers[1].HostID}, hss.SwitchOn)
 			if got := class(t, err); got != tc.want {
 				t.Errorf("class %q, want %q: %v", got, tc.want, err)
 			}

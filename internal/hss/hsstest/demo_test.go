@@ -123,8 +123,8 @@ func TestALargeFleetStaysFast(t *testing.T) {
 	if len(r.body) < 100000*40 {
 		t.Error(len(r.body))
 	}
-	// Generous: it takes well under a second on an idle machine.
-	if took := time.Since(begun); took > 20*time.Second {
+	// Generous for a busy machine: it takes well under a second on an idle one.
+	if took := time.Since(begun); took > 2*time.Minute {
 		t.Errorf("took %v", took)
 	}
 	c.clean()
