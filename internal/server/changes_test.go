@@ -277,6 +277,8 @@ func TestChangeOfAnotherProjectIsNotFound(t *testing.T) {
 func TestHistoryIsFilteredAndPaged(t *testing.T) {
 	_, _, b := shop(t, fleet(1))
 	require.Contains(t, said(b.get("/p/shop/changes").is(200).page().Find(".none")), "No changes yet")
+	today := func() string { return time.Now().UTC().Format(time.DateOnly) }
+	day := today()
 	for i := range 60 {
 		path := b.confirm("enable", "Roll-out of "+[]string{"checkout", "storefront"}[i%2])
 		b.post(path + "/stop").is(303)
@@ -284,7 +286,9 @@ func TestHistoryIsFilteredAndPaged(t *testing.T) {
 	page := b.get("/p/shop/changes").is(200).page()
 	require.Equal(t, 50, page.Find("li.chg").Length())
 	require.Equal(t, "#60", said(page.Find("li.chg .c-num").First()))
-	require.Contains(t, said(page.Find("h2.day").First()), "Today")
+	if day == today() { // unless midnight came in between
+		require.Contains(t, said(page.Find("h2.day").First()), "Today")
+	}
 	next, _ := page.Find("a[rel=next]").Attr("href")
 	require.Equal(t, 10, b.get(next).is(200).page().Find("li.chg").Length())
 	require.Equal(t, 30, b.get("/p/shop/changes?q=Checkout").is(200).page().Find("li.chg").Length())
@@ -292,7 +296,7 @@ func TestHistoryIsFilteredAndPaged(t *testing.T) {
 	require.Zero(t, b.get("/p/shop/changes?who=root").is(200).page().Find("li.chg").Length())
 	require.Zero(t, b.get("/p/shop/changes?outcome=running").is(200).page().Find("li.chg").Length())
 	require.Zero(t, b.get("/p/shop/changes?kind=backup_server").is(200).page().Find("li.chg").Length())
-	require.Equal(t, 50, b.get("/p/shop/changes?from="+time.Now().UTC().Format(time.DateOnly)).is(200).page().Find("li.chg").Length())
+	require.Equal(t, 50, b.get("/p/shop/changes?from="+day).is(200).page().Find("li.chg").Length())
 	require.Zero(t, b.get("/p/shop/changes?to=2020-01-01").is(200).page().Find("li.chg").Length())
 	for _, q := range []string{"kind=all", "outcome=ok", "from=yesterday", "before=x"} {
 		for _, at := range []string{"/p/shop/changes?", "/p/shop/changes/list?"} {

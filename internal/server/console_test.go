@@ -134,7 +134,7 @@ type browser struct {
 func (c *console) browser() *browser {
 	jar := &jar{cookies: map[string]*http.Cookie{}}
 	return &browser{c: c, headers: http.Header{}, client: &http.Client{
-		Jar: jar, Timeout: 30 * time.Second,
+		Jar: jar, Timeout: 2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -153,7 +153,7 @@ func (c *console) reread(p wtp.Project, servers []wtp.Server) {
 	for i := range servers {
 		servers[i].NameKey = servers[i].Name
 	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		claimed, ok, err := c.store.ClaimRead(c.ctx(), "race", time.Hour)
 		if err == nil && !ok {
 			err = c.store.WantRead(c.ctx(), p.ID) // waits for the lock

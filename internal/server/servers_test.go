@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func (c *console) inventory(p wtp.Project, servers []wtp.Server, backups ...wtp.
 	c.t.Helper()
 	for i := range servers {
 		servers[i].NameKey = strings.ToLower(servers[i].Name)
+	}
+	for now := c.store.Now(); c.store.Now() == now; { // what is read was decided before
+		runtime.Gosched()
 	}
 	require.NoError(c.t, c.store.WantRead(c.ctx(), p.ID))
 	claimed, ok, err := c.store.ClaimRead(c.ctx(), "test", time.Hour)
