@@ -184,3 +184,39 @@ func (p Page) wayOut(w wtp.Why) string {
 	}
 	return p.T("Read again, and look what HSS shows then.")
 }
+
+// removalOf is how much a removal sends: the backup server is none of its servers.
+func (v ChangeView) removalOf() string {
+	if v.Change.ToSend == 1 {
+		return v.T("of 1 backup server")
+	}
+	return v.T("of %d, backup server included", v.Change.ToSend)
+}
+
+// removalStopped says what a stop kept from being sent: the backup server, which is the
+// last, and so many servers.
+func (v ChangeView) removalStopped(servers int64) string {
+	by := v.Change.StoppedByName
+	switch {
+	case by != "" && servers > 0:
+		return v.N(servers, "%s stopped this change. %d server was not sent, and the backup server was not removed.", "%s stopped this change. %d servers were not sent, and the backup server was not removed.", by, servers)
+	case by != "":
+		return v.T("%s stopped this change. The backup server was not removed.", by)
+	case servers > 0:
+		return v.N(servers, "The console stopped this change. %d server was not sent, and the backup server was not removed.", "The console stopped this change. %d servers were not sent, and the backup server was not removed.")
+	}
+	return v.T("The console stopped this change. The backup server was not removed.")
+}
+
+// countedName is the name of a bucket beside how many are in it. The backup server that
+// is removed is none of the servers, and is counted where it can be sent or can't.
+func (v PreviewView) countedName(b wtp.Bucket) string {
+	held := b == wtp.WillChange
+	if v.stuck() {
+		held = b == wtp.Cannot && v.because(wtp.WhyStillUsed) > 0
+	}
+	if v.Plan.Kind != wtp.BackupRemoval || !held || v.count(b) < 2 {
+		return v.bucketName(b)
+	}
+	return v.T("%s, backup server included", v.bucketName(b))
+}

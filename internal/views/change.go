@@ -339,6 +339,9 @@ func (v ChangeView) slices() []Slice {
 }
 
 func (v ChangeView) ofText() string {
+	if v.Change.Kind == wtp.BackupRemoval {
+		return v.removalOf()
+	}
 	return v.N(v.Change.ToSend, "of %d server", "of %d servers")
 }
 
@@ -384,11 +387,17 @@ func (v ChangeView) sayText() string {
 
 func (v ChangeView) stopText() string {
 	waiting := v.Tally.of(wtp.TargetWaiting)
+	if v.Change.Kind == wtp.BackupRemoval {
+		return v.T("Calls in flight finish and are recorded. What is not sent yet stays as it is, and the backup server too. What HSS accepted stays.")
+	}
 	return v.N(waiting, "Calls in flight finish and are recorded. %d server is not sent and stays as it is. What HSS accepted stays.", "Calls in flight finish and are recorded. %d servers are not sent and stay as they are. What HSS accepted stays.")
 }
 
 func (v ChangeView) stoppedText() string {
 	n := v.Tally.of(wtp.TargetStopped)
+	if v.Change.Kind == wtp.BackupRemoval && n > 0 {
+		return v.removalStopped(n - 1)
+	}
 	if v.Change.StoppedByName != "" {
 		return v.N(n, "%s stopped this change. %d server was not sent.", "%s stopped this change. %d servers were not sent.", v.Change.StoppedByName, n)
 	}

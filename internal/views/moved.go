@@ -64,7 +64,7 @@ func (v PreviewView) sinceText() string {
 func (v PreviewView) countsText() string {
 	var parts []string
 	for _, b := range v.buckets() {
-		parts = append(parts, v.bucketName(b)+" "+v.Int(v.count(b)))
+		parts = append(parts, v.countedName(b)+" "+v.Int(v.count(b)))
 	}
 	return strings.Join(parts, " · ")
 }

@@ -149,7 +149,7 @@ func FirstBucket(counts []PlanCount) wtp.Bucket {
 func (v PreviewView) slices() []Slice {
 	var s []Slice
 	for _, b := range v.buckets() {
-		s = append(s, Slice{v.bucketKind(b), v.count(b), v.bucketName(b)})
+		s = append(s, Slice{v.bucketKind(b), v.count(b), v.countedName(b)})
 	}
 	return s
 }
