@@ -231,9 +231,10 @@ func demoCalls(servers int) string {
 	return strconv.Itoa(min(max(demoCallsPerMinute, servers/30), mostCallsPerMinute))
 }
 
-// until waits for the runner or the reader.
+// until waits for the runner or the reader. Either takes seconds, and minutes on a
+// machine that has a lot else to do.
 func (d demo) until(ctx context.Context, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
