@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"wtp-console/internal/db"
@@ -53,11 +54,11 @@ func freshDatabase(t testing.TB) string {
 		t.Fatalf("starting PostgreSQL: %v", err)
 	}
 	name := "t" + strconv.FormatInt(c.n.Add(1), 10)
-	if err := c.admin("CREATE DATABASE " + name + " TEMPLATE console"); err != nil {
+	if err := c.alone("CREATE DATABASE " + name + " TEMPLATE console"); err != nil {
 		t.Fatalf("creating a database: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := c.admin("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
+		if err := c.alone("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
 			t.Errorf("dropping a database: %v", err)
 		}
 	})
@@ -72,6 +73,18 @@ func (c *cluster) admin(query string) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	_, err = d.ExecContext(context.Background(), query)
 	return err
+}
+
+// alone does what no other connection may be beside. Those that were closed end a
+// little later; PostgreSQL waits five seconds for them, a busy machine may take longer.
+func (c *cluster) alone(query string) error {
+	for end := time.Now().Add(2 * time.Minute); ; {
+		err := c.admin(query)
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || pg.Code != "55006" || time.Now().After(end) { // object_in_use
+			return err
+		}
+	}
 }
 
 // EmptyPostgres is the URL of a database without any schema.
@@ -148,7 +161,7 @@ func startCluster() (*cluster, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	c := &cluster{dir: dir, alive: alive}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		err := c.admin("SELECT 1")
 		if err == nil {
