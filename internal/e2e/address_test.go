@@ -2,12 +2,9 @@ package e2e_test
 
 import (
 	"fmt"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -22,7 +19,7 @@ func TestNewAddressReachesTheServersOfABackupServer(t *testing.T) {
 	c := startConsole(t, dir, provisioned(t, sim)...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
+	mei.allow(600)
 	waitListed(t, dir)
 	file := filepath.Join(dir, "wtp-console.db")
 	backup := query(t, file, "SELECT host_id, name, ip FROM backup_servers WHERE status = 1")[0]
@@ -40,7 +37,7 @@ func TestNewAddressReachesTheServersOfABackupServer(t *testing.T) {
 	b.fill("#password", meiPassword)
 	b.follow("form [type=submit]")
 	list, users := "/p/web-prod/backup-servers", "tr[id='b-"+backup[0]+"'] td.num.h-md a"
-	wait(t, 30*time.Second, "the console has read who uses it", func() bool {
+	wait(t, "the console has read who uses it", func() bool {
 		b.open(c.url + list)
 		if b.count(users) == 1 && b.text(users) == "5" {
 			return true
@@ -54,10 +51,10 @@ func TestNewAddressReachesTheServersOfABackupServer(t *testing.T) {
 	b.open(c.url + list + "/" + backup[0] + "/edit")
 	b.fill("#port", "9443")
 	b.fill("#reason", "The firewall lets 9443 through only")
-	b.waitFor("#diff", "Servers that use it: 5.", 10*time.Second)
+	b.waitFor("#diff", "Servers that use it: 5.")
 	b.fullShot("address-form")
 	b.follow("button[form=bk][type=submit]")
-	b.waitFor("#change-head", "Finished, read back", 30*time.Second)
+	b.waitFor("#change-head", "Finished, read back")
 	require.Zero(t, sim.requests(t, "SetRemoteBackupInfo"), "nothing is sent by itself")
 	b.glance(c.url, "address-list", list)
 	b.glance(c.url, "address-edit", list+"/"+backup[0]+"/edit")
@@ -74,8 +71,8 @@ func TestNewAddressReachesTheServersOfABackupServer(t *testing.T) {
 	b.fill("#reason", "The firewall lets 9443 through only")
 	b.follow("#go")
 	change := strings.TrimPrefix(b.where(), c.url)
-	b.waitFor("#change-head", "Finished, read back", 60*time.Second)
-	b.waitFor("h1", "Sent the new address of "+backup[1]+" to 4 servers", 10*time.Second)
+	b.waitFor("#change-head", "Finished, read back")
+	b.waitFor("h1", "Sent the new address of "+backup[1]+" to 4 servers")
 	b.glance(c.url, "address-change", change)
 	require.Equal(t, 4, sim.requests(t, "SetRemoteBackupInfo"))
 	require.GreaterOrEqual(t, sim.requests(t, "ShowRemoteBackupHostInfo"), 4)

@@ -109,17 +109,17 @@ func (b *browser) where() string {
 	return s
 }
 
-// do runs steps with a limit, so that a missing element fails soon.
+// do runs steps with a limit: an element may be missing.
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	b.must(b.within(time.Minute, func(ctx context.Context) error { return chromedp.Do(ctx, steps...) }))
+	b.must(b.within(func(ctx context.Context) error { return chromedp.Do(ctx, steps...) }))
 }
 
 // within runs a step that finds an element and then uses it, again when the page
-// replaced the element between the two, as htmx does with each fragment: nothing was
-// clicked or typed then.
-func (b *browser) within(most time.Duration, step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(b.ctx, most)
+// replaced the element between the two, as htmx does with each fragment, or was left
+// for another one: nothing was clicked, typed or read then.
+func (b *browser) within(step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	for {
 		err := step(ctx)
@@ -129,9 +129,13 @@ func (b *browser) within(most time.Duration, step func(context.Context) error) e
 	}
 }
 
-// replaced tells Chromium's words for an element that is gone since it was found.
+// replaced tells Chromium's words for an element, or a whole page, that is gone since
+// it was found.
 func replaced(err error) bool {
-	for _, words := range []string{"No node with given id", "Could not find node", "Node is detached", "does not have a layout object", "Could not compute content quads"} {
+	for _, words := range []string{
+		"No node with given id", "Could not find node", "Node is detached", "does not have a layout object", "Could not compute content quads",
+		"Inspected target navigated", "Execution context was destroyed", "Cannot find context with specified id", "Cannot find default execution context",
+	} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}
@@ -144,19 +148,43 @@ func (b *browser) open(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) 
 // follow presses an element and waits for the page it leads to.
 func (b *browser) follow(css string) {
 	b.t.Helper()
-	err := b.within(time.Minute, func(ctx context.Context) error {
-		_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)))
-		return err
-	})
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.WaitEvent(page.LoadEventFired, nil, b.press(css)))
 	if err != nil {
 		err = fmt.Errorf("follow %s: %w", css, err)
 	}
 	b.must(err)
 }
 
-func (b *browser) click(css string) {
-	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible))
+func (b *browser) click(css string) { b.t.Helper(); b.do(b.press(css)) }
+
+// press is a click that reaches its element. Chromium is asked where the element is and
+// told to press there: one that moved in between, because of what htmx or a font put
+// above it, or that was replaced between the button's going down and up, isn't clicked.
+// It is pressed again then.
+func (b *browser) press(css string) chromedp.Action[chromedp.Void] {
+	note := fmt.Sprintf(`(()=>{const p=window.press={hit:false};addEventListener("click",e=>{if(e.target.closest(%q))p.hit=true},true)})()`, css)
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for {
+			_, err := chromedp.Evaluate[chromedp.Void](note)(ctx, t)
+			if err == nil {
+				_, err = chromedp.Click(chromedp.CSS(css), chromedp.NodeVisible)(ctx, t)
+			}
+			if err != nil && replaced(err) && ctx.Err() == nil {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			// Nothing of the note is there once the click has led to another page, and
+			// it hears nothing where scripts are off; no such page changes itself.
+			hit, err := chromedp.Evaluate[bool](`window.press?.hit !== false`)(ctx, t)
+			if err != nil || hit || b.scriptless {
+				return nil
+			}
+		}
+	})
 }
 
 // fill replaces what is in a field, as a person would by typing.
@@ -188,14 +216,17 @@ func (b *browser) text(css string) string {
 	b.t.Helper()
 	var s *string
 	js := fmt.Sprintf(`document.querySelector(%q)?.innerText ?? null`, css)
-	wait(b.t, time.Minute, css+" is on the page", func() bool { s = eval[*string](b, js); return s != nil })
+	wait(b.t, css+" is on the page", func() bool { s = eval[*string](b, js); return s != nil })
 	return strings.Join(strings.Fields(*s), " ")
 }
 
 func eval[T any](b *browser, js string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
-	b.must(err)
+	var v T
+	b.must(b.within(func(ctx context.Context) (err error) {
+		v, err = chromedp.Run(ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+		return err
+	}))
 	return v
 }
 
@@ -204,22 +235,31 @@ func (b *browser) count(css string) int {
 	return eval[int](b, fmt.Sprintf(`document.querySelectorAll(%q).length`, css))
 }
 
-// waitFor waits until the element's text contains part.
-func (b *browser) waitFor(css, part string, most time.Duration) {
+// waitFor waits until the element's text contains part. That of a hidden element counts.
+func (b *browser) waitFor(css, part string) {
 	b.t.Helper()
 	last := ""
-	end := time.Now().Add(most)
-	for time.Now().Before(end) {
+	for end := time.Now().Add(patience); ; {
+		late := time.Now().After(end)
 		last = eval[string](b, fmt.Sprintf(`(document.querySelector(%q)||{innerText:"(no such element)"}).innerText`, css))
 		if strings.Contains(strings.Join(strings.Fields(last), " "), part) {
 			return
+		}
+		if late {
+			b.must(fmt.Errorf("%s never contained %q; last: %q", css, part, last))
 		}
 		if b.scriptless {
 			b.do(chromedp.Reload())
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	b.must(fmt.Errorf("%s never contained %q; last: %q", css, part, last))
+}
+
+// still keeps the page as it is, with the fonts it has: nothing is swapped any more. What
+// is measured, looked at and given to axe must be one and the same.
+func (b *browser) still() {
+	b.t.Helper()
+	eval[bool](b, `(()=>{for(const on of ["htmx:before:request","htmx:before:swap"])addEventListener(on,e=>e.preventDefault(),true);return document.fonts.ready.then(()=>true)})()`)
 }
 
 func (b *browser) size(width int64) {
@@ -280,5 +320,19 @@ func TestReadsAPageWhileItChanges(t *testing.T) {
 		"document.getElementById('p').outerHTML='<p id=p><button>'+(++n)+'</button></p>'},5)</script>")
 	for range 100 {
 		require.NotEmpty(t, b.text("#p button"))
+	}
+}
+
+// TestPressesAPageWhileItChanges presses a button that the page replaces all the time:
+// each press reaches it, and once.
+func TestPressesAPageWhileItChanges(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	b.open("data:text/html,<p id=p><button>0</button></p><script>let n=0,pressed=0;setInterval(()=>{" +
+		"document.getElementById('p').outerHTML='<p id=p><button>'+(++n)+'</button></p>'},10);" +
+		"addEventListener('click',e=>{if(e.target.closest('button'))pressed++})</script>")
+	for i := range 20 {
+		b.click("#p button")
+		require.Equal(t, i+1, eval[int](b, `pressed`))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,8 +22,8 @@ func TestKillInTheMiddle(t *testing.T) {
 	c := startConsole(t, dir, env...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
-	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
+	mei.allow(600)
+	wait(t, "the inventory shows 1,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
 	})
 	waitListed(t, dir)
@@ -35,17 +34,15 @@ func TestKillInTheMiddle(t *testing.T) {
 	require.Contains(t, change, "/changes/1")
 
 	// The third call is under way: two have been answered.
-	wait(t, time.Minute, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
+	wait(t, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
 	c.kill()
 	before := sim.switches(t)
 
 	c = startConsole(t, dir, env...)
 	mei.base = c.url
 	require.Equal(t, http.StatusOK, mei.get(change).status, "a restart signs nobody out")
-	wait(t, 90*time.Second, "the change ends after the restart", func() bool {
-		return !strings.Contains(mei.raw(change+"/progress"), "hx-trigger")
-	})
-	wait(t, 60*time.Second, "all 1,000 are confirmed by reading back", func() bool {
+	wait(t, "the change ends after the restart", func() bool { return mei.ended(change) })
+	wait(t, "all 1,000 are confirmed by reading back", func() bool {
 		return strings.Contains(mei.get(change).words("#progress"), "1,000")
 	})
 	require.Equal(t, 0, c.stop(t), "orderly stop")
@@ -68,17 +65,18 @@ func TestKillInTheMiddle(t *testing.T) {
 }
 
 // TestPageSaysWhenTheConsoleIsGone: a page that follows a change says so while
-// nobody answers, and goes on by itself when the console is back.
+// nobody answers, and goes on by itself when the console is back. The console is paused
+// at first, so that the change is surely under way when it goes.
 func TestPageSaysWhenTheConsoleIsGone(t *testing.T) {
 	b := newBrowser(t)
-	sim := startSimulator(t, "--plain", "--servers", "1000", "--latency", "700ms")
-	env := provisioned(t, sim)
+	sim := startSimulator(t, "--plain", "--servers", "1000")
+	env := append(provisioned(t, sim), "WTP_CONSOLE_LISTEN="+keptAddress(t))
 	dir := t.TempDir()
 	c := startConsole(t, dir, env...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
-	wait(t, 60*time.Second, "the inventory shows 1,000 servers", func() bool {
+	mei.allow(600)
+	wait(t, "the inventory shows 1,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "1,000")
 	})
 	waitListed(t, dir)
@@ -86,14 +84,20 @@ func TestPageSaysWhenTheConsoleIsGone(t *testing.T) {
 	b.fill("#name", "mei")
 	b.fill("#password", meiPassword)
 	b.follow("form [type=submit]")
+	require.Equal(t, http.StatusOK, mei.post("/pause", url.Values{"why": {"Watched"}}).status)
 	preview := mei.plan("web-prod", "", "enable")
 	change := mei.post(preview+"/confirm", url.Values{"reason": {"Watched"}}).path
+	require.Contains(t, change, "/changes/1")
 	b.open(c.url + change)
+	offline := func() bool { return eval[bool](b, `document.querySelector("#offline").checkVisibility()`) }
+	require.False(t, offline())
 	c.kill()
-	b.waitFor("#offline", "does not answer", 15*time.Second)
-	startConsole(t, dir, append(env, "WTP_CONSOLE_LISTEN="+strings.TrimPrefix(c.url, "http://"))...)
-	b.waitFor("#change-head", "Finished", 60*time.Second)
-	require.True(t, eval[bool](b, `document.querySelector("#offline").hidden`))
+	wait(t, "the page says that nobody answers", offline)
+	require.Contains(t, b.text("#offline"), "does not answer")
+	startConsole(t, dir, env...)
+	wait(t, "the page has an answer again", func() bool { return !offline() })
+	require.Equal(t, http.StatusOK, mei.post("/resume", url.Values{}).status)
+	b.waitFor("#change-head", "Finished")
 }
 
 // switches counts the dynamic WTP calls the simulator saw.

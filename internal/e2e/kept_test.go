@@ -39,6 +39,7 @@ func TestWhatWasTypedOutlivesTheSession(t *testing.T) {
 			b.cookie(at, "lang", lang)
 			b.follow(send) // too early: the page comes again, in that language
 			require.Equal(t, lang, eval[string](b, `document.documentElement.lang`))
+			b.still()
 			for _, dark := range []bool{false, true} {
 				b.dark(dark)
 				for _, width := range []int64{1440, 390} {

@@ -25,7 +25,7 @@ func TestSelectingKeepsTheKeyboardAtTheSelection(t *testing.T) {
 
 	b.open(url + "/p/web-prod/servers?group=Storefront")
 	b.click("[data-tick-all]")
-	b.waitFor("#selnote", "Select all", time.Minute)
+	b.waitFor("#selnote", "Select all")
 	for _, op := range []string{"matching", "page"} {
 		b.followByKey(fmt.Sprintf(`#selnote button[value=%s]`, op))
 		b.atBulkBar()
@@ -34,7 +34,7 @@ func TestSelectingKeepsTheKeyboardAtTheSelection(t *testing.T) {
 		require.Zero(t, eval[int](b, `Math.round(scrollY)`), "the list stays where it begins")
 	}
 	b.followByKey("#bulk button[value=none]")
-	wait(t, time.Minute, "the list has the focus", func() bool { return eval[string](b, `document.activeElement.id`) == "list" })
+	wait(t, "the list has the focus", func() bool { return eval[string](b, `document.activeElement.id`) == "list" })
 	b.open(url + "/p/web-prod/servers")
 	require.Empty(t, eval[string](b, `document.activeElement.id`), "only the page that it leads to")
 
@@ -42,7 +42,7 @@ func TestSelectingKeepsTheKeyboardAtTheSelection(t *testing.T) {
 	b.open(url + "/p/web-prod/servers?group=Storefront&dynamic=closed&agent=online&wtp=opened")
 	few := b.text("#bulk b")
 	b.click("[data-tick-all]")
-	wait(t, time.Minute, "the ticks are kept", func() bool { return b.text("#bulk b") != few })
+	wait(t, "the ticks are kept", func() bool { return b.text("#bulk b") != few })
 	b.open(url + set)
 	b.follow(`form[action$="/replace"] button`)
 	b.fill("#name", "Storefront, second wave")
@@ -68,5 +68,5 @@ func (b *browser) followByKey(css string) {
 
 func (b *browser) atBulkBar() {
 	b.t.Helper()
-	wait(b.t, time.Minute, "the selection's bar has the focus", func() bool { return eval[string](b, `document.activeElement.id`) == "bulk" })
+	wait(b.t, "the selection's bar has the focus", func() bool { return eval[string](b, `document.activeElement.id`) == "bulk" })
 }

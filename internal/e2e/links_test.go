@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,8 +18,7 @@ var demoControl = regexp.MustCompile(`control at (http://\S+)`)
 func TestWhatFollowsAChange(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	p := start(t, nil, "demo", "--listen", "127.0.0.1:0", "--latency", "20ms")
-	wait(t, 3*time.Minute, "the demo says where it is", func() bool { return strings.Contains(p.stdout(), "Ctrl+C") })
+	p := demo(t)
 	url, password := demoOpen.FindStringSubmatch(p.stdout())[1], demoPassword.FindStringSubmatch(p.stdout())[1]
 	control := strings.TrimSuffix(demoControl.FindStringSubmatch(p.stdout())[1], "/")
 	fault := func(body string) {
@@ -47,7 +45,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	b.fill("#ticket", "CHG-20902")
 	b.follow("#go")
 	change := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#change-head", "Stopped", 60*time.Second)
+	b.waitFor("#change-head", "Stopped")
 	b.open(url + change)
 	require.Contains(t, b.text("#progress .notice"), "Go on with")
 	b.glance(url, "after-stopped", change)
@@ -56,7 +54,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 	require.Equal(t, "Roll-out of dynamic WTP, wave 8: storefront", eval[string](b, `document.querySelector("#reason").value`))
 	b.follow("#go")
 	next := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#change-head", "Finished", 60*time.Second)
+	b.waitFor("#change-head", "Finished")
 
 	b.open(url + change + "?outcome=refused")
 	b.follow("#select-these button")
@@ -74,7 +72,7 @@ func TestWhatFollowsAChange(t *testing.T) {
 		b.fill("#confirm", eval[string](b, `document.querySelector("#confirm").dataset.confirm`))
 	}
 	b.follow("#go")
-	b.waitFor("#change-head", "Finished", 60*time.Second)
+	b.waitFor("#change-head", "Finished")
 	require.Contains(t, b.text("#record"), "Undoes")
 	b.glance(url, "after-undone", next)
 	require.Empty(t, b.complaints())

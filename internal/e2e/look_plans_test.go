@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestPagesOfPlansLookRight looks at what a preview and a change show only while
@@ -23,11 +22,7 @@ func TestPagesOfPlansLookRight(t *testing.T) {
 	b.open(url + small)
 	b.fill("#reason", "A first few")
 	b.follow("#go")
-	change := b.where()
-	wait(t, 90*time.Second, "the first few are read back", func() bool {
-		b.open(change)
-		return b.count(`form[action$="/undo"]`) > 0 && strings.Contains(eval[string](b, `document.querySelector("#change-head").innerText`), "read back")
-	})
+	b.waitFor("#change-head", "Finished, read back")
 	b.open(url + large)
 	b.fill("#reason", "Storefront, second wave")
 	b.fill("#ticket", "CHG-20871")
@@ -48,14 +43,20 @@ func TestPagesOfPlansLookRight(t *testing.T) {
 // and plans to turn it on; it returns the preview's path.
 func (b *browser) planFirst(url string, n int) string {
 	b.t.Helper()
-	list := url + "/p/web-prod/servers?group=Storefront&dynamic=closed&agent=online&wtp=opened"
+	return b.planFirstOf(url, "Storefront", n)
+}
+
+// planFirstOf is planFirst for another group.
+func (b *browser) planFirstOf(url, group string, n int) string {
+	b.t.Helper()
+	list := url + "/p/web-prod/servers?group=" + group + "&dynamic=closed&agent=online&wtp=opened"
 	b.open(list)
 	if b.count("#bulk.bulk-none") == 0 { // something is selected already
 		b.follow("#bulk button[value=none]")
 		b.open(list)
 	}
 	eval[bool](b, fmt.Sprintf(`(()=>{[...document.querySelectorAll("[name=host]")].slice(0,%d).forEach(x=>x.click());return true})()`, n))
-	b.waitFor("#bulk", fmt.Sprint(n), time.Minute)
+	b.waitFor("#bulk", fmt.Sprint(n))
 	b.follow(`#bulk button[value=enable]`)
 	return strings.TrimPrefix(b.where(), url)
 }

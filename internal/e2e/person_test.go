@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"github.com/stretchr/testify/require"
@@ -23,7 +23,7 @@ type person struct {
 func newPerson(t *testing.T, base string) *person {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	return &person{t: t, base: base, http: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	return &person{t: t, base: base, http: &http.Client{Jar: jar, Timeout: patience}}
 }
 
 // seen is one page as it came: its final path, status and content.
@@ -61,6 +61,20 @@ func (p *person) signIn(name, password string) {
 	page := p.post("/sign-in", url.Values{"name": {name}, "password": {password}})
 	require.NotContains(p.t, page.path, "/sign-in", page.Find(".notice").Text())
 	require.Equal(p.t, http.StatusOK, page.status)
+}
+
+// allow sets how many calls of one kind the console may make to HSS in a minute.
+func (p *person) allow(calls int) {
+	p.t.Helper()
+	require.Equal(p.t, http.StatusOK, p.post("/settings/limits", url.Values{"calls_per_minute": {strconv.Itoa(calls)}, "calls_at_once": {"2"}, "stop_unclear": {"3"},
+		"stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
+}
+
+// ended says whether a change is over and no longer read back: its page has stopped asking.
+func (p *person) ended(change string) bool {
+	p.t.Helper()
+	progress := p.get(change + "/progress")
+	return progress.status == http.StatusOK && progress.Find("#progress").Length() == 1 && progress.Find("#progress[hx-trigger]").Length() == 0
 }
 
 // words is an element's text with single spaces.

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,13 +27,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patience is how long something may take that must come: far longer than it does, for
+// a machine may have a lot else to do.
+const patience = 5 * time.Minute
+
 // wait polls a condition: tests wait for what they need, never for time.
-func wait(t *testing.T, most time.Duration, what string, done func() bool) {
+func wait(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	end := time.Now().Add(most)
-	for !done() {
-		if time.Now().After(end) {
-			t.Fatalf("still not so after %s: %s", most, what)
+	for end := time.Now().Add(patience); ; {
+		late := time.Now().After(end)
+		if done() {
+			return
+		}
+		if late {
+			t.Fatalf("still not so after %s: %s", patience, what)
 		}
 		<-time.After(20 * time.Millisecond)
 	}
@@ -176,7 +185,7 @@ type simulator struct {
 func startSimulator(t *testing.T, args ...string) simulator {
 	t.Helper()
 	p := start(t, nil, append([]string{"simulate"}, args...)...)
-	wait(t, time.Minute, "the simulator prints its line", func() bool { return strings.Contains(p.stdout(), "\n") })
+	wait(t, "the simulator prints its line", func() bool { return strings.Contains(p.stdout(), "\n") })
 	var s simulator
 	require.NoError(t, json.Unmarshal([]byte(p.stdout()), &s))
 	return s
@@ -194,6 +203,22 @@ func (s simulator) get(t *testing.T, path string, to any) {
 	require.NoError(t, json.Unmarshal(body, to), "%s", tail(string(body), 500))
 }
 
+// keptAddress is where a console listens that is started again: to a browser, another
+// port is another console. It is below the ports that the system hands out, lest somebody
+// is given it while the console is down.
+func keptAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(20000)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no free port between 12000 and 32000")
+	return ""
+}
+
 // console is a running `web serve`.
 type console struct {
 	*process
@@ -206,7 +231,7 @@ func startConsole(t *testing.T, dir string, env ...string) *console {
 	t.Helper()
 	env = append([]string{"WTP_CONSOLE_DATA_DIR=" + dir, "WTP_CONSOLE_LISTEN=127.0.0.1:0", "DATABASE_URL=", "WTP_CONSOLE_DATABASE_URL="}, env...)
 	c := &console{process: start(t, env, "serve")}
-	wait(t, time.Minute, "the console listens\n"+c.log(), func() bool {
+	wait(t, "the console listens\n"+c.log(), func() bool {
 		select {
 		case <-c.done:
 			t.Fatalf("the console ended:\n%s", c.log())
@@ -256,7 +281,7 @@ const meiPassword = "a quiet evening in Lijiang"
 // (group, importance) moves servers between the buckets of a plan when it is read.
 func waitListed(t *testing.T, dir string) {
 	t.Helper()
-	wait(t, 90*time.Second, "every server is listed", func() bool {
+	wait(t, "every server is listed", func() bool {
 		return query(t, filepath.Join(dir, "wtp-console.db"), "SELECT COUNT(*) FROM projects WHERE read_at = 0 OR unlisted > 0")[0][0] == "0"
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -25,14 +24,13 @@ func TestTheMainJob(t *testing.T) {
 	b := newBrowser(t)
 	sim := startSimulator(t, "--latency", "40ms", "--apply-delay", "1s", "--backup-start-delay", "2s")
 	dir := t.TempDir()
-	c := startConsole(t, dir)
+	address := keptAddress(t)
+	c := startConsole(t, dir, "WTP_CONSOLE_LISTEN="+address)
 
 	b.setUp(c)
 	b.signOutAndIn(c.url)
 
-	// A restart signs nobody out. The port is kept: to a browser, another port
-	// is another console.
-	address := strings.TrimPrefix(c.url, "http://")
+	// A restart signs nobody out.
 	require.Zero(t, c.stop(t))
 	c = startConsole(t, dir, "WTP_CONSOLE_LISTEN="+address)
 	b.open(c.url + "/settings")
@@ -57,7 +55,7 @@ func TestTheMainJob(t *testing.T) {
 
 func (b *browser) setUp(c *console) {
 	b.t.Helper()
-	wait(b.t, time.Minute, "the set-up code is printed", func() bool { return setupCode.MatchString(c.stdout()) })
+	wait(b.t, "the set-up code is printed", func() bool { return setupCode.MatchString(c.stdout()) })
 	b.open(c.url)
 	require.Contains(b.t, b.where(), "/setup", "everything leads to set-up while nobody can sign in")
 	b.fill("#code", "WRONG-CODE0-12345-ABCDE")
@@ -88,7 +86,7 @@ func (b *browser) signOutAndIn(url string) {
 	require.Contains(b.t, b.where(), "/sign-in")
 	b.fill("#name", "Mei") // names are compared in a canonical form
 	b.do(chromedp.SendKeys(chromedp.CSS("#password"), meiPassword+kb.Enter))
-	b.waitFor("h1", "Settings", time.Minute)
+	b.waitFor("h1", "Settings")
 }
 
 func (b *browser) addCredential(url string, sim simulator) {
@@ -101,7 +99,7 @@ func (b *browser) addCredential(url string, sim simulator) {
 	b.fill("#region", sim.Region)
 	b.fill("#iam_endpoint", sim.IAM)
 	b.follow("main form [type=submit]")
-	b.waitFor("main", "signature", time.Minute)
+	b.waitFor("main", "signature")
 	b.shot("story-credential-bad-signature")
 	b.follow(`a[href$="/edit"]`)
 	require.Empty(b.t, eval[string](b, `document.querySelector("#secret").value`), "a stored secret never comes back")
@@ -122,11 +120,10 @@ func (b *browser) addProject(url string, sim simulator) {
 	b.click(fmt.Sprintf(`input[name=project][value=%q]`, sim.Project))
 	b.fill("#hss_endpoint", sim.HSS)
 	b.follow("main form [type=submit]")
-	end := time.Now().Add(30 * time.Second)
-	for !strings.Contains(b.text("main"), "1,850") {
-		require.True(b.t, time.Now().Before(end), "the inventory never showed 1,850 servers: %s", b.text("main"))
+	wait(b.t, "the inventory shows 1,850 servers", func() bool {
 		b.open(url + "/settings")
-	}
+		return strings.Contains(b.text("main"), "1,850")
+	})
 	b.shot("story-settings")
 }
 
@@ -147,7 +144,7 @@ func (b *browser) bulk(c *console, sim simulator) {
 	b.open(c.url + "/p/" + slug + "/servers?group=Storefront&dynamic=closed&agent=online&wtp=opened&os=linux")
 	// Tick one row with the keyboard, then all that match.
 	b.do(chromedp.Focus(chromedp.CSS("tbody input[name=host]")), chromedp.KeyEvent(" "))
-	b.waitFor("#bulk", "1 ", time.Minute)
+	b.waitFor("#bulk", "1 ")
 	b.shot("story-one-selected")
 	b.follow("#selnote button[value=matching]")
 	n := selectedCount(b)
@@ -155,7 +152,7 @@ func (b *browser) bulk(c *console, sim simulator) {
 	// Down to exactly 1,000: untick what is over, page by page.
 	for over := n - 1000; over > 0; over-- {
 		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("tbody input[name=host]:checked").click()`))
-		b.waitFor("#bulk", comma(n-1), time.Minute)
+		b.waitFor("#bulk", comma(n-1))
 		n--
 	}
 	b.shot("story-1000-selected")
@@ -173,9 +170,9 @@ func (b *browser) bulk(c *console, sim simulator) {
 	b.shot("story-running")
 	other := b.tab()
 	other.open(b.where())
-	b.waitFor("#progress", "1,000", 60*time.Second)
-	b.waitFor("#change-head", "Finished", 60*time.Second)
-	other.waitFor("#change-head", "Finished", 60*time.Second)
+	b.waitFor("#progress", "1,000")
+	b.waitFor("#change-head", "Finished")
+	other.waitFor("#change-head", "Finished")
 	other.open(preview) // the back button, or a colleague's tab
 	require.Contains(b.t, other.where()+other.text("main"), "/changes/1", "a confirmed plan leads to its change")
 	require.Equal(b.t, 5, sim.switches(b.t), "1,000 servers are 5 calls of 200")
@@ -215,12 +212,12 @@ func (b *browser) changeBackupServer(url string) {
 	b.fullShot("story-backup-faults")
 	b.fill("#port", "10999")
 	b.fill("#dir", "/data2/wtp-backup")
-	b.waitFor("#diff", "10999", time.Minute)
+	b.waitFor("#diff", "10999")
 	b.fullShot("story-backup-diff")
 	b.follow("button[form=bk][type=submit]")
 	require.Contains(b.t, b.where(), "/changes/2", b.text("main"))
-	b.waitFor("main", "Running", 60*time.Second)
-	b.waitFor("#change-head", "Finished", 60*time.Second)
+	b.waitFor("main", "Running")
+	b.waitFor("#change-head", "Finished")
 	b.fullShot("story-backup-change")
 	b.open(base + "/backup-servers")
 	require.Contains(b.t, b.text("main"), "/data2/wtp-backup")

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -42,7 +41,7 @@ func TestTimedChangeInTheBrowser(t *testing.T) {
 	b.click(`.back label:has([value="1h"])`)
 	b.follow("#go")
 	change := strings.TrimPrefix(b.where(), url)
-	b.waitFor("#change-head", "Finished, read back", time.Minute)
+	b.waitFor("#change-head", "Finished, read back")
 	b.open(url + change)
 	require.Contains(t, b.text("#timer"), "on 1 server")
 	b.glance(url, "change-timed", change)
@@ -55,6 +54,7 @@ func TestTimedChangeInTheBrowser(t *testing.T) {
 
 	b.open(url + change)
 	b.click("#timer summary")
+	b.still()
 	for _, width := range []int64{1440, 390} {
 		b.size(width)
 		require.LessOrEqual(t, eval[int](b, `document.documentElement.scrollWidth`), int(width), b.widest())

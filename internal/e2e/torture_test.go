@@ -167,7 +167,7 @@ func (g *torture) start(i int, env ...string) {
 // listen waits until a replica answers.
 func (g *torture) listen(i int) {
 	c := g.replicas[i]
-	wait(g.t, 60*time.Second, "the console listens", func() bool {
+	wait(g.t, "the console listens", func() bool {
 		select {
 		case <-c.done:
 			g.t.Fatalf("replica %d ended by itself:\n%s", i, tail(c.log(), 3000))
@@ -234,7 +234,7 @@ func (g *torture) run(kills int) {
 	signedIn := newPerson(g.t, g.base())
 	signedIn.http.Jar = g.person.http.Jar
 	signedIn.signIn("mei", meiPassword)
-	wait(g.t, 60*time.Second, "the inventory is read", func() bool { return g.count("SELECT COUNT(*) FROM servers") == tortureGroups*tortureGroup })
+	wait(g.t, "the inventory is read", func() bool { return g.count("SELECT COUNT(*) FROM servers") == tortureGroups*tortureGroup })
 	var going sync.WaitGroup
 	going.Go(func() { g.person.goOn(ctx) })
 	g.t.Cleanup(func() { enough(); going.Wait() })
@@ -251,7 +251,7 @@ func (g *torture) run(kills int) {
 	for i := range g.replicas {
 		g.listen(i)
 	}
-	wait(g.t, 3*time.Minute, "every change has ended", func() bool { return g.count(openChanges) == 0 })
+	wait(g.t, "every change has ended", func() bool { return g.count(openChanges) == 0 })
 	for i := range g.replicas {
 		require.Equal(g.t, 0, g.replicas[i].stop(g.t), "orderly stop")
 		g.replicas[i] = nil

@@ -1,14 +1,12 @@
 package e2e_test
 
 import (
-	"fmt"
 	"math"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -20,12 +18,12 @@ import (
 func TestUnwritableDatabase(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	sim := startSimulator(t, "--plain", "--servers", "2000", "--latency", "400ms")
+	sim := startSimulator(t, "--plain", "--servers", "2000", "--fault", slowSwitch)
 	c := startConsole(t, dir, provisioned(t, sim)...)
 	mei := newPerson(t, c.url)
 	mei.signIn("mei", meiPassword)
-	require.Equal(t, http.StatusOK, mei.post("/settings/limits", url.Values{"calls_per_minute": {"600"}, "calls_at_once": {"2"}, "stop_unclear": {"3"}, "stop_refused": {"20"}, "typed_above": {"100"}, "cap_operator": {"0"}, "cap_admin": {"0"}}).status)
-	wait(t, 60*time.Second, "the inventory shows 2,000 servers", func() bool {
+	mei.allow(600)
+	wait(t, "the inventory shows 2,000 servers", func() bool {
 		return strings.Contains(mei.get("/p/web-prod/servers").words("#list-end"), "2,000")
 	})
 	waitListed(t, dir)
@@ -36,11 +34,11 @@ func TestUnwritableDatabase(t *testing.T) {
 	change := mei.post(preview+"/confirm", form).path
 	require.Contains(t, change, "/changes/1")
 
-	wait(t, 30*time.Second, "the simulator has seen two switch calls", func() bool { return sim.switches(t) >= 2 })
+	wait(t, "the simulator has seen three switch calls", func() bool { return sim.switches(t) >= 3 })
 	file := filepath.Join(dir, "wtp-console.db")
 	c.mayWrite(t, 0)
 	failures := func() int { return strings.Count(c.log(), "the database can't be written") }
-	wait(t, 30*time.Second, "the change has met the trouble", func() bool { return failures() > 0 })
+	wait(t, "the change has met the trouble", func() bool { return failures() > 0 })
 	for _, path := range []string{idle + "/confirm", change + "/stop", "/p/web-prod/selection"} {
 		page := mei.post(path, url.Values{"reason": {"Roll-out"}, "ticket": {"CHG-1"}, "op": {"all"}})
 		require.Equal(t, http.StatusServiceUnavailable, page.status, "%s: %s", path, page.words("main"))
@@ -63,16 +61,15 @@ func TestUnwritableDatabase(t *testing.T) {
 	require.NotContains(t, looked.words("main"), "left, until", "nobody can tell how long it takes")
 	require.Zero(t, looked.Find("#disk-full").Length())
 	before := failures()
-	wait(t, 60*time.Second, "the change has tried again", func() bool { return failures() >= before+4 })
+	wait(t, "the change has tried again", func() bool { return failures() >= before+4 })
 	require.Contains(t, mei.get("/").words("#unwritable"), "Nothing can be changed", "it is not forgotten meanwhile")
-	intents := query(t, file, "SELECT COUNT(*) FROM calls WHERE operation = 'SetRaspSwitch'")[0][0]
-	require.Equal(t, intents, fmt.Sprint(sim.switches(t)), "a batch was sent whose intent could not be written")
+	sent := sim.switches(t)
+	require.Positive(t, sent)
+	require.LessOrEqual(t, sent, intents(t, file), "a batch was sent whose intent could not be written")
 
 	c.mayWrite(t, math.MaxUint64) // no limit
-	wait(t, 30*time.Second, "it is ready again", func() bool { return mei.raw("/readyz") == "ok\n" })
-	wait(t, 90*time.Second, "the change goes on by itself and ends", func() bool {
-		return !strings.Contains(mei.raw(change+"/progress"), "hx-trigger")
-	})
+	wait(t, "it is ready again", func() bool { return mei.raw("/readyz") == "ok\n" })
+	wait(t, "the change goes on by itself and ends", func() bool { return mei.ended(change) })
 	require.Zero(t, mei.get("/").Find("#unwritable").Length())
 	require.Equal(t, map[string]int{"accepted": 1000, "planned": 99}, outcomes(t, file))
 	require.LessOrEqual(t, sim.switches(t), 5, "nothing is sent twice")
