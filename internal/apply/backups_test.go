@@ -66,7 +66,6 @@ func TestEveryFaultOfASavedBackupServer(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		config := fleet(20)
 		g := newRig(t, clock, open(), config)
-		g.connect.Timeout = 300 * time.Millisecond
 		g.read()
 		for i, tc := range faultCases() {
 			if tc.fault.Kind == hsstest.FaultLate || tc.fault.Kind == hsstest.FaultPartial {

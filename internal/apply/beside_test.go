@@ -139,7 +139,6 @@ func TestFaultsSideBySide(t *testing.T) {
 	config := fleet(1000)
 	config.KeepRequests = 100000
 	g := newRig(t, clock, dbtest.SQLiteClock(t, clock), config)
-	g.connect.Timeout = 300 * time.Millisecond
 	g.read()
 	d := wtp.Enable
 	for i, tc := range faultCases() {

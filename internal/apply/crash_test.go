@@ -30,6 +30,8 @@ func TestProcessDiesDuringACall(t *testing.T) {
 				n := 0
 				freeze := func() {
 					if n++; n == 2 {
+						// The second call leaves before the first one's answer is recorded.
+						g.until("the first answer is recorded", func() bool { return g.outcomes(c)[wtp.TargetAccepted] == 200 })
 						g.must(g.store.Close()) // nothing can be recorded from here on
 						close(dead)
 					}
@@ -100,49 +102,53 @@ func TestPersonDisabledWhileDown(t *testing.T) {
 // TestTwoProcessesShare: two runners on one PostgreSQL carry out several changes,
 // and one takes over what the other leaves.
 func TestTwoProcessesShare(t *testing.T) {
-	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
-		first := open()
-		if first.Dialect() != "postgres" {
-			return // an SQLite file has one console at a time
+	clock, config := dbtest.NewClock(), dbtest.Config(t, "postgres") // an SQLite file has one console at a time
+	config.Now, config.LeaseFor = clock.Now, time.Hour               // no heartbeat comes while this runs
+	open := func() *db.Store {
+		store, err := db.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
 		}
-		g := newRig(t, clock, first, fleet(1200))
-		g.read()
-		all := ids(g)
-		var changes []wtp.Change
-		for i := range 4 {
-			changes = append(changes, g.confirm(wtp.Enable, all[i*300:(i+1)*300]...))
-		}
-		other := *g // the second process: its own store, connector and runner
-		other.wired(open())
-		g.runner.AtOnce, other.runner.AtOnce = 2, 2
-		g.runner.Poll, other.runner.Poll = 5*time.Millisecond, 5*time.Millisecond
+		t.Cleanup(func() { _ = store.Close() })
+		return store
+	}
+	g := newRig(t, clock, open(), fleet(1200))
+	g.read()
+	all := ids(g)
+	var changes []wtp.Change
+	for i := range 4 {
+		changes = append(changes, g.confirm(wtp.Enable, all[i*300:(i+1)*300]...))
+	}
+	other := *g // the second process: its own store, connector and runner
+	other.wired(open())
+	g.runner.AtOnce, other.runner.AtOnce = 2, 2
+	g.runner.Poll, other.runner.Poll = 5*time.Millisecond, 5*time.Millisecond
 
-		// The first process hangs in its first call until its lease is long over.
-		hangs, goOn := make(chan struct{}, 10), make(chan struct{})
-		g.wire.before = func(*http.Request) error { hangs <- struct{}{}; <-goOn; return errWire }
-		stopFirst := g.start()
-		<-hangs
-		<-hangs
-		g.store = other.store
-		g.clock.Advance(5 * time.Minute)
-		stopOther := other.start()
-		for _, c := range changes {
-			g.until("all is carried out", func() bool {
-				now, err := g.store.ChangeByID(t.Context(), c.ID)
-				g.must(err)
-				return now.State.Over()
-			})
-		}
-		close(goOn)
-		stopFirst()
-		stopOther()
-		for _, c := range changes {
-			g.want(c, wtp.Done, "accepted 300")
-		}
-		if n := g.sent(hsstest.OpSetRaspSwitch); n != 8 {
-			t.Errorf("%d calls for eight batches", n)
-		}
-	})
+	// The first process hangs in its first call until its lease is long over.
+	hangs, goOn := make(chan struct{}, 10), make(chan struct{})
+	g.wire.before = func(*http.Request) error { hangs <- struct{}{}; <-goOn; return errWire }
+	stopFirst := g.start()
+	<-hangs
+	<-hangs
+	g.store = other.store
+	g.clock.Advance(2 * time.Hour)
+	stopOther := other.start()
+	for _, c := range changes {
+		g.until("all is carried out", func() bool {
+			now, err := g.store.ChangeByID(t.Context(), c.ID)
+			g.must(err)
+			return now.State.Over()
+		})
+	}
+	close(goOn)
+	stopFirst()
+	stopOther()
+	for _, c := range changes {
+		g.want(c, wtp.Done, "accepted 300")
+	}
+	if n := g.sent(hsstest.OpSetRaspSwitch); n != 8 {
+		t.Errorf("%d calls for eight batches", n)
+	}
 }
 
 // TestFencedProcessRecordsNothing: a call that is answered after the lease was lost
@@ -154,12 +160,16 @@ func TestFencedProcessRecordsNothing(t *testing.T) {
 		c := g.confirm(wtp.Enable)
 		g.wire.before = func(*http.Request) error {
 			g.wire.before = nil
-			// Another process finds the lease run out and claims the change.
-			g.clock.Advance(5 * time.Minute)
-			taken, ok, err := g.store.ClaimChange(context.Background(), "other")
-			if err != nil || !ok || taken.ID != c.ID {
-				t.Errorf("not to be taken over: %v %v", ok, err)
-			}
+			// Another process finds the lease run out and claims the change; should a
+			// heartbeat come in between, the lease runs out again.
+			g.until("another process has it", func() bool {
+				g.clock.Advance(5 * time.Minute)
+				taken, ok, err := g.store.ClaimChange(context.Background(), "other")
+				if err != nil || ok && taken.ID != c.ID {
+					t.Errorf("not to be taken over: change %d, %v", taken.ID, err)
+				}
+				return ok || err != nil
+			})
 			return nil
 		}
 		stop := g.start()

@@ -23,8 +23,6 @@ type faultCase struct {
 	sends int
 	// class is what the spoilt call is recorded as; "": like any other.
 	class string
-	// mute is a fault whose answer never comes to its end.
-	mute bool
 }
 
 func faultCases() []faultCase {
@@ -32,19 +30,19 @@ func faultCases() []faultCase {
 		return hsstest.Fault{Kind: hsstest.FaultStatus, Status: code, Apply: apply}
 	}
 	cases := []faultCase{
-		{"hung up before applying", hsstest.Fault{Kind: hsstest.FaultHangUpBefore}, 4, "unclear", false},
-		{"hung up after applying", hsstest.Fault{Kind: hsstest.FaultHangUpAfter}, 3, "unclear", false},
-		{"no answer in time, applied", hsstest.Fault{Kind: hsstest.FaultSlowAnswer, Delay: time.Hour}, 3, "unclear", true},
-		{"body never ends, applied", hsstest.Fault{Kind: hsstest.FaultShortBody}, 3, "unclear", true},
-		{"truncated, applied", hsstest.Fault{Kind: hsstest.FaultTruncate}, 3, "unclear", false},
-		{"body drips, applied", hsstest.Fault{Kind: hsstest.FaultSlowBody, Delay: time.Hour}, 3, "unclear", true},
-		{"504, applied soon after", hsstest.Fault{Kind: hsstest.FaultLate, Delay: 2 * time.Second}, 3, "unclear", false},
-		{"504, applied after reading back", hsstest.Fault{Kind: hsstest.FaultLate, Delay: 20 * time.Second}, 4, "unclear", false},
-		{"500, 77 of 200 applied", hsstest.Fault{Kind: hsstest.FaultPartial, Count: 77}, 4, "unclear", false},
-		{"slow, within the time", hsstest.Fault{Kind: hsstest.FaultLatency, Delay: 50 * time.Millisecond}, 3, "", false},
-		{"Date header an hour off", hsstest.Fault{Kind: hsstest.FaultDate, Delay: time.Hour}, 3, "", false},
-		{"429", status(429, false), 4, "throttled", false},
-		{"refused as a whole once", hsstest.Fault{Kind: hsstest.FaultRefuse}, 5, "refused", false},
+		{"hung up before applying", hsstest.Fault{Kind: hsstest.FaultHangUpBefore}, 4, "unclear"},
+		{"hung up after applying", hsstest.Fault{Kind: hsstest.FaultHangUpAfter}, 3, "unclear"},
+		{"no answer in time, applied", hsstest.Fault{Kind: hsstest.FaultSlowAnswer, Delay: time.Hour}, 3, "unclear"},
+		{"body never ends, applied", hsstest.Fault{Kind: hsstest.FaultShortBody}, 3, "unclear"},
+		{"truncated, applied", hsstest.Fault{Kind: hsstest.FaultTruncate}, 3, "unclear"},
+		{"body drips, applied", hsstest.Fault{Kind: hsstest.FaultSlowBody, Delay: time.Hour}, 3, "unclear"},
+		{"504, applied soon after", hsstest.Fault{Kind: hsstest.FaultLate, Delay: 2 * time.Second}, 3, "unclear"},
+		{"504, applied after reading back", hsstest.Fault{Kind: hsstest.FaultLate, Delay: 20 * time.Second}, 4, "unclear"},
+		{"500, 77 of 200 applied", hsstest.Fault{Kind: hsstest.FaultPartial, Count: 77}, 4, "unclear"},
+		{"slow, within the time", hsstest.Fault{Kind: hsstest.FaultLatency, Delay: 50 * time.Millisecond}, 3, ""},
+		{"Date header an hour off", hsstest.Fault{Kind: hsstest.FaultDate, Delay: time.Hour}, 3, ""},
+		{"429", status(429, false), 4, "throttled"},
+		{"refused as a whole once", hsstest.Fault{Kind: hsstest.FaultRefuse}, 5, "refused"},
 	}
 	for _, apply := range []bool{false, true} {
 		sends, word := 4, "not applied"
@@ -52,12 +50,12 @@ func faultCases() []faultCase {
 			sends, word = 3, "applied"
 		}
 		for _, code := range []int{500, 502, 503, 504, 201, 202, 204} {
-			cases = append(cases, faultCase{fmt.Sprintf("%d, %s", code, word), status(code, apply), sends, "unclear", false})
+			cases = append(cases, faultCase{fmt.Sprintf("%d, %s", code, word), status(code, apply), sends, "unclear"})
 		}
 		cases = append(cases,
-			faultCase{"302, " + word, hsstest.Fault{Kind: hsstest.FaultRedirect, Apply: apply}, sends, "unclear", false},
-			faultCase{"307, " + word, hsstest.Fault{Kind: hsstest.FaultRedirect, Status: 307, Apply: apply}, sends, "unclear", false},
-			faultCase{"200 with HTML, " + word, hsstest.Fault{Kind: hsstest.FaultHTML, Apply: apply}, sends, "unclear", false})
+			faultCase{"302, " + word, hsstest.Fault{Kind: hsstest.FaultRedirect, Apply: apply}, sends, "unclear"},
+			faultCase{"307, " + word, hsstest.Fault{Kind: hsstest.FaultRedirect, Status: 307, Apply: apply}, sends, "unclear"},
+			faultCase{"200 with HTML, " + word, hsstest.Fault{Kind: hsstest.FaultHTML, Apply: apply}, sends, "unclear"})
 	}
 	return cases
 }
@@ -84,10 +82,6 @@ func TestEveryFaultAtEveryBatch(t *testing.T) {
 				g.sim.ClearFaults()
 				tc.fault.Op, tc.fault.After, tc.fault.Times = hsstest.OpSetRaspSwitch, at, 1
 				g.sim.AddFault(tc.fault)
-				g.connect.Timeout = 10 * time.Second
-				if tc.mute {
-					g.connect.Timeout = 300 * time.Millisecond
-				}
 				c := g.confirm(d)
 				before := g.sent(hsstest.OpSetRaspSwitch)
 				g.finish(c)

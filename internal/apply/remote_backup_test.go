@@ -108,7 +108,6 @@ func TestRemoteBackupIsSetReadBackAndUndone(t *testing.T) {
 func TestEveryFaultOfRemoteBackup(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), backed(3, 0))
-		g.connect.Timeout = 300 * time.Millisecond
 		g.read()
 		to := backup1
 		for _, tc := range faultCases() {

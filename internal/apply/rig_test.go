@@ -87,7 +87,7 @@ func (g *rig) wired(store *db.Store) {
 	g.store = store
 	g.wire = &wire{rig: g, store: store}
 	quiet := slog.New(slog.NewTextHandler(g.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	g.connect = &connect.Connector{Store: store, Ring: g.ring, Now: g.clock.Now, Logger: quiet, Transport: g.wire, Wait: g.wait, Timeout: 2 * time.Second}
+	g.connect = &connect.Connector{Store: store, Ring: g.ring, Now: g.clock.Now, Logger: quiet, Transport: g.wire, Wait: g.wait, Timeout: 5 * time.Minute}
 	g.ended = make(chan struct{}, 100)
 	g.runner = &Runner{Store: store, Connect: g.connect, Owner: fmt.Sprintf("test-%p", g.wire), Now: g.clock.Now, Logger: quiet,
 		Wake: make(chan struct{}, 1), Changed: func() { g.ended <- struct{}{} }, Poll: time.Hour, Wait: g.wait}
@@ -131,11 +131,15 @@ func (g *rig) read() {
 	ctx, cancel := context.WithCancel(g.t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { _ = g.reader.Run(ctx) })
+	looks := 0
 	g.until("the project is read", func() bool {
 		p, err := g.store.ProjectByID(ctx, g.project.ID)
 		g.must(err)
 		if p.ReadError != "" {
 			g.t.Fatalf("reading failed: %s", p.ReadError)
+		}
+		if looks++; looks%100 == 0 && p.ReadLease == "" {
+			g.reader.Poke() // the project may have been locked by a store that was just closed
 		}
 		g.project = p
 		return p.ReadWantedAt == 0 && p.ReadAt != 0
@@ -354,7 +358,12 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !write && w.read != nil {
 		w.read(r)
 	}
+	headed := make(chan struct{})
+	if write {
+		r = w.mute(r, headed)
+	}
 	resp, err := transport().RoundTrip(r)
+	close(headed)
 	if write && after != nil {
 		return after(resp, err)
 	}
@@ -363,14 +372,51 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func transport() *http.Transport { return &http.Transport{DisableKeepAlives: true} }
 
+// mute ends the time of a write that HSS carries out but never answers, as soon as it is
+// carried out and, if that is all that comes, its head is here. A timeout of its own
+// would have to be short, and on a busy machine it would end other calls' time as well.
+func (w *wire) mute(r *http.Request, headed <-chan struct{}) *http.Request {
+	mutes := slices.DeleteFunc(w.rig.sim.Faults(), func(f hsstest.Fault) bool {
+		return f.Kind != hsstest.FaultSlowAnswer && f.Kind != hsstest.FaultSlowBody
+	})
+	body, err := bodyOf(r)
+	if len(mutes) == 0 || err != nil {
+		return r
+	}
+	fault, before := mutes[0], len(w.rig.sim.Requests())
+	ctx, timeUp := context.WithCancelCause(r.Context())
+	go func() {
+		if fault.Kind == hsstest.FaultSlowBody {
+			select {
+			case <-headed:
+			case <-ctx.Done():
+			}
+		}
+		for ; ctx.Err() == nil; time.Sleep(time.Millisecond) { // it ends with the call
+			if slices.ContainsFunc(w.rig.sim.Requests()[before:], func(q hsstest.Request) bool {
+				return q.Path == r.URL.Path && q.Body == string(body) && slices.Contains(q.Faults, fault.ID) && !q.Ended.IsZero()
+			}) {
+				timeUp(context.DeadlineExceeded)
+			}
+		}
+	}()
+	return r.WithContext(ctx)
+}
+
+// bodyOf reads a request's body and puts it back.
+func bodyOf(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, err
+}
+
 // intended says whether a write is on record, with the same servers, before it
 // leaves.
 func (w *wire) intended(r *http.Request) error {
-	body, err := io.ReadAll(r.Body)
+	body, err := bodyOf(r)
 	if err != nil {
 		return err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	var sent struct {
 		HostIDs []string `json:"host_id_list"`
 		HostID  string   `json:"host_id"`

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -291,12 +292,15 @@ func TestOrderlyStopRecordsTheCallInFlight(t *testing.T) {
 			<-goOn
 			return nil
 		}
-		stop := g.start()
+		ctx, tellToEnd := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		ended.Go(func() { _ = g.runner.Run(ctx) })
 		<-inFlight
-		done := make(chan struct{})
-		go func() { stop(); close(done) }()
+		// The answer comes when it has been told, and what it was getting ready is.
+		g.until("a second batch is ready", func() bool { return g.outcomes(c)[wtp.TargetSending] == 400 })
+		tellToEnd()
 		close(goOn)
-		<-done
+		ended.Wait()
 		g.wire.before = nil
 		now, err := g.store.ChangeByID(t.Context(), c.ID)
 		g.must(err)

@@ -54,7 +54,6 @@ func TestTomcatDirIsSetAndReadBack(t *testing.T) {
 func TestEveryFaultOfATomcatDir(t *testing.T) {
 	dbtest.EachClock(t, func(t *testing.T, clock *dbtest.Clock, open func() *db.Store) {
 		g := newRig(t, clock, open(), fleet(3))
-		g.connect.Timeout = 300 * time.Millisecond
 		g.read()
 		for i, tc := range faultCases() {
 			outcome := "accepted 1"
