@@ -33,12 +33,12 @@ static-build: ## build bin/web without any shared library, as the container has 
 .PHONY: test
 test: ## run all tests; prepares Chromium and PostgreSQL where it can
 	@build/prepare
-	go test -tags $(TAGS) -timeout 30m $(TESTFLAGS) ./...
+	go test -tags $(TAGS) -timeout 45m $(TESTFLAGS) ./...
 
 .PHONY: race
 race: ## run all tests under the race detector (slow)
 	@build/prepare
-	go test -tags $(TAGS) -race -timeout 30m $(TESTFLAGS) ./...
+	go test -tags $(TAGS) -race -timeout 45m $(TESTFLAGS) ./...
 
 .PHONY: torture
 torture: ## kill the console 200 times in the middle of bulk changes, and one of two replicas 50 times
