@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"wtp-console/internal/connect"
 	"wtp-console/internal/db"
 	"wtp-console/internal/hss"
 	"wtp-console/internal/wtp"
@@ -146,7 +147,7 @@ func (w *work) leave(ctx context.Context, s *sending) {
 			return s.how.write(ctx, s.client, s.targets)
 		})
 		s.err = err
-		fill(&s.call, meta, w.Connect.Heard(ctx, s.credential, err))
+		fill(&s.call, meta, w.Connect.Heard(ctx, s.credential, err), err)
 		s.call.EndedAt = wtp.At(w.now())
 		w.landed <- s
 	}()
@@ -154,7 +155,7 @@ func (w *work) leave(ctx context.Context, s *sending) {
 
 // withdraw puts a batch that is ready back to waiting: it doesn't leave now.
 func (w *work) withdraw(ctx context.Context, s *sending) error {
-	s.call.Class, s.call.Message = string(hss.ClassNotSent), "It was held back before it was sent."
+	s.call.Class, s.call.Message = string(hss.ClassNotSent), wtp.HeldBack().String()
 	s.call.EndedAt = wtp.At(w.now())
 	return w.record(ctx, func(ctx context.Context) error {
 		return w.Store.EndCall(ctx, w.owner, s.call, db.Verdict{Kind: db.Again, Free: true})
@@ -212,7 +213,7 @@ func (w *work) keep(ctx context.Context, s *sending) error {
 		return err
 	}
 	w.log.Info("batch sent", "batch", s.batch.No, "servers", len(s.targets), "attempt", s.batch.Attempts+1, "class", s.call.Class, "status", s.call.Status,
-		"code", s.call.Code, "hss_request_id", s.call.RequestID, "verdict", string(s.ruling.verdict.Kind))
+		"code", s.call.Code, "message", s.call.Message, "hss_request_id", s.call.RequestID, "verdict", string(s.ruling.verdict.Kind))
 	return nil
 }
 
@@ -306,11 +307,11 @@ func (w *work) countRefusals(kind db.VerdictKind) string {
 	return wtp.StoppedRefused(w.refused).String()
 }
 
-// fill notes an answer on the row of its call.
-func fill(call *wtp.Call, meta hss.Meta, up *wtp.Upstream) {
+// fill notes an answer on the row of its call, or why none came that could be used.
+func fill(call *wtp.Call, meta hss.Meta, up *wtp.Upstream, err error) {
 	call.Status, call.RequestID, call.Class = int64(meta.Status), meta.RequestID, "ok"
 	if up != nil {
-		call.Class, call.Code, call.Message = up.Class, up.Code, up.Message
+		call.Class, call.Code, call.Message = up.Class, up.Code, cmp.Or(connect.Cause(err, meta.Took), up.Message)
 		call.Status, call.RequestID = cmp.Or(int64(up.Status), call.Status), cmp.Or(up.RequestID, call.RequestID)
 	}
 }

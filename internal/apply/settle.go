@@ -121,7 +121,7 @@ func (w *work) reading(ctx context.Context) (*connect.Reading, error) {
 			return err
 		}
 		meta, callErr := w.Connect.Prepaid(ctx, operation, taken, call)
-		fill(&noted, meta, connect.Upstream(callErr))
+		fill(&noted, meta, connect.Upstream(callErr), callErr)
 		noted.EndedAt = wtp.At(w.now())
 		if err := w.Store.CompleteCall(context.WithoutCancel(ctx), noted); err != nil {
 			return err

@@ -65,7 +65,7 @@ func (s *Store) abandon(tx *gorm.DB, c wtp.Change) error {
 		}
 	}
 	if _, err := exec(tx, "UPDATE calls SET class = 'unclear', message = ? WHERE change_id = ? AND ended_at = 0 AND class = ''",
-		"The console ended before an answer came.", c.ID); err != nil {
+		wtp.CallAbandoned().String(), c.ID); err != nil {
 		return fmt.Errorf("closing calls: %w", err)
 	}
 	return nil
