@@ -187,6 +187,19 @@ func (v ChangeView) callStatus(c wtp.Call) status {
 	return s
 }
 
+// callNote is what the console itself noted on a call, with the error behind it; "" for
+// the words of HSS, which stay as they are.
+func (v ChangeView) callNote(c wtp.Call) (note, detail string) {
+	if c.Code != "" {
+		return "", ""
+	}
+	text, detail, ok := wtp.CallNote(c.Message)
+	if !ok {
+		return "", ""
+	}
+	return v.Say(text), detail
+}
+
 func (v ChangeView) updatedText() string { return v.Now.In(v.zone()).Format(time.TimeOnly) }
 
 func (p Page) zone() *time.Location {
