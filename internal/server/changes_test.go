@@ -221,11 +221,11 @@ func TestStop(t *testing.T) {
 	viewer.post(path + "/stop").is(http.StatusForbidden)
 
 	page := b.get(path).is(200).page()
-	require.Contains(t, said(page.Find("form[action$='/stop']")), "450 servers are not sent and stay as they are.")
+	require.Contains(t, said(page.Find("form[action$='/stop']")), "450 servers stay as they are.")
 	b.post(path + "/stop").to(path)
 	stopped := b.get(path).is(200).page()
 	require.Contains(t, said(stopped.Find(".notice").First()), "Stopping.")
-	require.Contains(t, said(stopped.Find("#progress .notice")), "mei stopped this change. 450 servers were not sent.")
+	require.Contains(t, said(stopped.Find("#progress .notice")), "mei stopped this change. 450 servers stay as they were.")
 	require.Equal(t, "Stopped", said(stopped.Find("#change-head .pill")))
 	require.Zero(t, stopped.Find("form[action$='/stop']").Length())
 	b.post(path + "/stop").to(path)

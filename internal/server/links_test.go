@@ -132,7 +132,7 @@ func TestStoppedByItselfOffersThreeWays(t *testing.T) {
 	c.finish(change)
 	page := b.get(path).is(200).page()
 	notice := said(page.Find("#progress .notice"))
-	for _, want := range []string{"The console stopped this change. 250 servers were not sent.", "HSS could not be reached, 3 times in a row.", "Go on with 250…", "Undo…", "Or leave it: what HSS accepted stays"} {
+	for _, want := range []string{"The console stopped this change. 250 servers stay as they were.", "HSS could not be reached, 3 times in a row.", "Go on with 250…", "Undo…", "Or leave it: what HSS accepted stays"} {
 		require.Contains(t, notice, want)
 	}
 	require.Empty(t, texts(page.Find("#change-head button")), "it is offered once")

@@ -193,17 +193,17 @@ func (v ChangeView) removalOf() string {
 	return v.T("of %d, backup server included", v.Change.ToSend)
 }
 
-// removalStopped says what a stop kept from being sent: the backup server, which is the
+// removalStopped says what HSS did not accept before a stop: the backup server, which is the
 // last, and so many servers.
 func (v ChangeView) removalStopped(servers int64) string {
 	by := v.Change.StoppedByName
 	switch {
 	case by != "" && servers > 0:
-		return v.N(servers, "%s stopped this change. %d server was not sent, and the backup server was not removed.", "%s stopped this change. %d servers were not sent, and the backup server was not removed.", by, servers)
+		return v.N(servers, "%s stopped this change. %d server stays as it was, and the backup server was not removed.", "%s stopped this change. %d servers stay as they were, and the backup server was not removed.", by, servers)
 	case by != "":
 		return v.T("%s stopped this change. The backup server was not removed.", by)
 	case servers > 0:
-		return v.N(servers, "The console stopped this change. %d server was not sent, and the backup server was not removed.", "The console stopped this change. %d servers were not sent, and the backup server was not removed.")
+		return v.N(servers, "The console stopped this change. %d server stays as it was, and the backup server was not removed.", "The console stopped this change. %d servers stay as they were, and the backup server was not removed.")
 	}
 	return v.T("The console stopped this change. The backup server was not removed.")
 }

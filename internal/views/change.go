@@ -308,8 +308,8 @@ func (v ChangeView) poll() templ.Attributes {
 	}
 }
 
-// decided is how many of the servers to send were sent and have an outcome; what a
-// stop kept from being sent is not done.
+// decided is how many of the servers to send have an outcome; what HSS did not accept
+// before a stop is not done.
 func (v ChangeView) decided() int64 {
 	return max(v.Change.ToSend-v.Tally.open()-v.Tally.of(wtp.TargetStopped), 0)
 }
@@ -333,7 +333,7 @@ func (v ChangeView) slices() []Slice {
 		{"unk", t.of(wtp.TargetUnclear), v.T("Checking")},
 		{"acc", t.of(wtp.TargetSending), v.T("In progress")},
 		{"faint", t.of(wtp.TargetWaiting), v.T("Waiting")},
-		{"idle", t.of(wtp.TargetStopped), v.T("Stopped, not sent")},
+		{"idle", t.of(wtp.TargetStopped), v.T("Stopped, not done")},
 		{"faint", skipped, v.T("Skipped")},
 	}
 }
@@ -388,9 +388,9 @@ func (v ChangeView) sayText() string {
 func (v ChangeView) stopText() string {
 	waiting := v.Tally.of(wtp.TargetWaiting)
 	if v.Change.Kind == wtp.BackupRemoval {
-		return v.T("Calls in flight finish and are recorded. What is not sent yet stays as it is, and the backup server too. What HSS accepted stays.")
+		return v.T("Calls in flight finish and are recorded. What waits stays as it is, and the backup server too. What HSS accepted stays.")
 	}
-	return v.N(waiting, "Calls in flight finish and are recorded. %d server is not sent and stays as it is. What HSS accepted stays.", "Calls in flight finish and are recorded. %d servers are not sent and stay as they are. What HSS accepted stays.")
+	return v.N(waiting, "Calls in flight finish and are recorded. %d server stays as it is. What HSS accepted stays.", "Calls in flight finish and are recorded. %d servers stay as they are. What HSS accepted stays.")
 }
 
 func (v ChangeView) stoppedText() string {
@@ -399,9 +399,9 @@ func (v ChangeView) stoppedText() string {
 		return v.removalStopped(n - 1)
 	}
 	if v.Change.StoppedByName != "" {
-		return v.N(n, "%s stopped this change. %d server was not sent.", "%s stopped this change. %d servers were not sent.", v.Change.StoppedByName, n)
+		return v.N(n, "%s stopped this change. %d server stays as it was.", "%s stopped this change. %d servers stay as they were.", v.Change.StoppedByName, n)
 	}
-	return v.N(n, "The console stopped this change. %d server was not sent.", "The console stopped this change. %d servers were not sent.")
+	return v.N(n, "The console stopped this change. %d server stays as it was.", "The console stopped this change. %d servers stay as they were.")
 }
 
 // stopWhy is what the console gave as its reason for stopping by itself.

@@ -149,7 +149,7 @@ func (v ChangeView) whyText(t wtp.Target) string {
 	case t.Outcome == wtp.TargetUnknown:
 		return v.T("No clear answer, and reading back did not settle it.")
 	case t.Outcome == wtp.TargetStopped:
-		return v.T("Never sent.")
+		return v.T("Not accepted by HSS before the stop.")
 	}
 	return ""
 }
@@ -291,7 +291,7 @@ func (v ChangeView) batchText() string {
 	}
 	text := v.N(all, "%d of %d done", "%d of %d done", done, all)
 	if stopped > 0 {
-		text = v.T("%s, %d never sent", text, stopped)
+		text = v.T("%s, %d not done", text, stopped)
 	}
 	if per := v.Change.Kind.PerCall(); per > 1 {
 		text = v.T("%s, at most %d servers each", text, per)
@@ -381,7 +381,7 @@ func (v ChangeView) batchStatus(s wtp.BatchState) (class, icon, word string) {
 	case wtp.BatchMixed:
 		return "tile-unk", "list-check", v.T("settled by reading back")
 	case wtp.BatchStopped:
-		return "", "player-stop", v.T("stopped, not sent")
+		return "", "player-stop", v.T("stopped, not done")
 	}
 	return "", "help-circle", string(s)
 }

@@ -109,11 +109,13 @@ func TestCallsAreCountedOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(drawn(t, ChangePage(v)).Find("#calls").Text(), "3 shown"))
 }
 
-func TestWhatWasNeverSentIsNotDone(t *testing.T) {
+func TestWhatAStopLeftIsNotDone(t *testing.T) {
 	v := doneChange()
 	v.Change.State, v.Change.ToSend = wtp.Stopped, 1200
 	v.Boxes = []wtp.Box{{Box: 1, Accepted: 1}, {Box: 2, Unknown: 1}, {Box: 3, Stopped: 1}, {Box: 4, Stopped: 1}, {Box: 5, Stopped: 1}, {Box: 6, Stopped: 1}}
-	require.Equal(t, "2 of 6 done, 4 never sent, at most 200 servers each", v.batchText())
+	require.Equal(t, "2 of 6 done, 4 not done, at most 200 servers each", v.batchText())
+	// Some of them may have been in a call that HSS refused as a whole.
+	require.Equal(t, "Not accepted by HSS before the stop.", v.whyText(wtp.Target{Outcome: wtp.TargetStopped}))
 
 	// While it stops, its headline counts what HSS answered, not what is left out.
 	v.Change.State, v.Change.StoppedByName, v.Change.ToSend = wtp.Running, "Mei Chen", 2000

@@ -259,7 +259,7 @@ func (v ChangesView) rowOutcome(r ChangeRow) status {
 	case unknown > 0:
 		return status{"unk", "help-circle", v.T("%d unknown", unknown)}
 	case c.State == wtp.Stopped:
-		return status{"warn", "player-stop", v.T("Stopped, %d not sent", t.of(wtp.TargetStopped))}
+		return status{"warn", "player-stop", v.T("Stopped, %d not done", t.of(wtp.TargetStopped))}
 	case (c.Kind == wtp.BackupHost || c.Kind == wtp.TomcatDir) && t.Confirmed == c.ToSend:
 		return status{"ok", "check", v.T("Read back as set")}
 	case t.Confirmed == c.ToSend:

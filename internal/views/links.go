@@ -138,7 +138,7 @@ func (v ChangeView) linkedSelection() string {
 	case v.Change.UndoOf != 0:
 		return v.T("What %s switched", numberText(v.Change.UndoOf))
 	case v.Change.RetryOf != 0:
-		return v.T("Servers of %s that failed or were not sent", numberText(v.Change.RetryOf))
+		return v.T("Servers of %s that did not succeed", numberText(v.Change.RetryOf))
 	}
 	return ""
 }
@@ -175,8 +175,6 @@ func (v PreviewView) ofText() string {
 		return v.T("Servers that use the backup server by now are moved, then it is removed.")
 	case v.Plan.UndoOf != 0:
 		return v.T("Only servers that it really switched are switched back. What was so before stays, and what was changed since is left alone.")
-	case v.Of.State == wtp.Stopped:
-		return v.T("The same direction again, for servers that did not succeed or were not sent.")
 	}
 	return v.T("The same direction again, for servers that did not succeed.")
 }

@@ -50,16 +50,16 @@ func TestARemovalStopsBeforeTheBackupServer(t *testing.T) {
 		return v.stoppedText()
 	}
 	require.Equal(t, "of 5, backup server included", v.ofText())
-	require.Equal(t, "Mei Chen stopped this change. 3 servers were not sent, and the backup server was not removed.", say(4))
-	require.Equal(t, "Mei Chen stopped this change. 1 server was not sent, and the backup server was not removed.", say(2))
+	require.Equal(t, "Mei Chen stopped this change. 3 servers stay as they were, and the backup server was not removed.", say(4))
+	require.Equal(t, "Mei Chen stopped this change. 1 server stays as it was, and the backup server was not removed.", say(2))
 	require.Equal(t, "Mei Chen stopped this change. The backup server was not removed.", say(1))
 	v.Change.StoppedByName = ""
-	require.Equal(t, "The console stopped this change. 3 servers were not sent, and the backup server was not removed.", say(4))
+	require.Equal(t, "The console stopped this change. 3 servers stay as they were, and the backup server was not removed.", say(4))
 	require.Equal(t, "The console stopped this change. The backup server was not removed.", say(1))
 	v.Change.ToSend = 1
 	require.Equal(t, "of 1 backup server", v.ofText())
 	require.NotContains(t, v.stopText(), "servers")
 	v.Change.Kind = wtp.RemoteBackup
 	require.Equal(t, "of 1 server", v.ofText())
-	require.Equal(t, "The console stopped this change. 4 servers were not sent.", say(4))
+	require.Equal(t, "The console stopped this change. 4 servers stay as they were.", say(4))
 }

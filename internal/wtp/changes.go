@@ -285,7 +285,7 @@ const (
 	TargetRefused  Outcome = "refused"  // HSS refused it, alone
 	TargetUnknown  Outcome = "unknown"  // could not be settled
 	TargetSkipped  Outcome = "skipped"  // cannot, already so, or changed since
-	TargetStopped  Outcome = "stopped"  // never sent: the change was stopped
+	TargetStopped  Outcome = "stopped"  // HSS did not accept it before the change was stopped; never sent, or only in a refused call
 )
 
 // Outcomes lists all outcomes in the order they are shown.
