@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,15 +37,19 @@ type console struct {
 }
 
 // open builds the console over its database and key ring. now is nil outside the
-// demo: the store then takes the clock that all replicas share.
-func open(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time) (*console, error) {
-	ring, err := secret.LoadRing(c.KeyFile, true)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", c.KeyFile, err)
+// demo: the store then takes the clock that all replicas share. lostKeys: see loadKeys.
+func open(ctx context.Context, c *Config, log *slog.Logger, now func() time.Time, lostKeys bool) (*console, error) {
+	// A bad key file is found before the database is made or migrated.
+	if _, err := secret.LoadRing(c.KeyFile, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	store, err := db.Open(ctx, db.Config{URL: c.DatabaseURL, Path: c.databasePath(), Now: now, Logger: log, LeaseFor: c.Lease})
 	if err != nil {
 		return nil, err
+	}
+	ring, err := c.loadKeys(ctx, store, lostKeys)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
 	}
 	clock := func() time.Time { return store.Now().Time() }
 	a := &console{log: log, store: store, ring: ring}
@@ -67,8 +72,8 @@ func ownerName() string {
 	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), token[:8])
 }
 
-// provisionFrom applies the provisioning file, if one is set.
-func (a *console) provisionFrom(ctx context.Context, path string) error {
+// provisionFrom applies the provisioning file, if one is set. lostKeys: see provision.File.
+func (a *console) provisionFrom(ctx context.Context, path string, lostKeys bool) error {
 	if path == "" {
 		return nil
 	}
@@ -76,6 +81,7 @@ func (a *console) provisionFrom(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	f.KeysLost = lostKeys
 	return provision.Apply(ctx, a.store, a.ring, auth.NewHasher().Hash, f)
 }
 

@@ -117,16 +117,21 @@ func (c *Config) prepareExisting() error {
 // databasePath is the SQLite file.
 func (c *Config) databasePath() string { return filepath.Join(c.DataDir, "wtp-console.db") }
 
+// database names the database, without a password.
+func (c *Config) database() string {
+	if c.DatabaseURL == "" {
+		return c.databasePath()
+	}
+	u, err := url.Parse(c.DatabaseURL)
+	if err != nil {
+		return "postgres"
+	}
+	return u.Redacted()
+}
+
 // LogValue shows the configuration without what is secret in it.
 func (c *Config) LogValue() slog.Value {
-	database := c.databasePath()
-	if c.DatabaseURL != "" {
-		database = "postgres"
-		if u, err := url.Parse(c.DatabaseURL); err == nil {
-			database = u.Redacted()
-		}
-	}
-	return slog.GroupValue(slog.String("data_dir", c.DataDir), slog.String("database", database),
+	return slog.GroupValue(slog.String("data_dir", c.DataDir), slog.String("database", c.database()),
 		slog.String("key_file", c.KeyFile), slog.String("provision_file", c.ProvisionFile),
 		slog.Duration("read_every", c.ReadEvery))
 }

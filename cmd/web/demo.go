@@ -68,7 +68,7 @@ func (c *DemoCmd) Run(ctx context.Context) error {
 		return err
 	}
 	clock := &demoClock{}
-	a, err := open(ctx, &config, log, clock.Now)
+	a, err := open(ctx, &config, log, clock.Now, false)
 	if err != nil {
 		return err
 	}

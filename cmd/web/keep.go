@@ -41,14 +41,9 @@ func (c *KeyCheckCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var faults []error
-	for _, cr := range credentials {
-		if _, err := ring.Open(cr.SealContext(), cr.SealedSecret); err != nil {
-			faults = append(faults, fmt.Errorf("credential %q: %w", cr.Name, err))
-		}
-	}
-	fmt.Printf("%d secrets, %d of them don't open. Primary key %s.\n", len(credentials), len(faults), ring.PrimaryID())
-	return errors.Join(faults...)
+	names, why := unopened(ring, credentials)
+	fmt.Printf("%d secrets, %d of them don't open. Primary key %s.\n", len(credentials), len(names), ring.PrimaryID())
+	return why
 }
 
 // KeyRotateCmd makes a new key and seals everything with it.

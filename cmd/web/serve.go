@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"time"
@@ -16,6 +17,7 @@ import (
 type ServeCmd struct {
 	Config
 	Listen
+	LostKeys bool `help:"Start although the key file opens no stored secret, because the right one is lost; a missing one is made. To be given once: the secrets must then be entered again."`
 }
 
 // setupCodeFor is how long a set-up code is good for; a new one is printed when
@@ -29,20 +31,32 @@ func (c *ServeCmd) Run(ctx context.Context) error {
 	}
 	log := c.logger()
 	log.Info("starting", "version", version, "config", &c.Config, "listen", c.Address)
-	a, err := open(ctx, &c.Config, log, nil)
+	a, err := start(ctx, &c.Config, log, c.LostKeys)
 	if err != nil {
 		return err
 	}
 	defer a.store.Close()
-	if err := a.provisionFrom(ctx, c.ProvisionFile); err != nil {
-		return err
-	}
 	err = a.serve(ctx, c.Listen, func(address string) {
 		log.Info("listening", "address", address)
 		go a.offerSetup(ctx, c.base(address))
 	})
 	log.Info("stopped")
 	return err
+}
+
+// start builds the console, provisions it and says which secrets don't open.
+func start(ctx context.Context, c *Config, log *slog.Logger, lostKeys bool) (*console, error) {
+	a, err := open(ctx, c, log, nil, lostKeys)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.provisionFrom(ctx, c.ProvisionFile, lostKeys); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	if err := a.warnOfSecrets(ctx, c.KeyFile); err != nil {
+		return nil, errors.Join(err, a.store.Close())
+	}
+	return a, nil
 }
 
 // base is the address to print for people.

@@ -60,7 +60,7 @@ func judge(err error, size int, tries, most int64, now time.Time, readBackAfter 
 		}
 		again.RunAt = wtp.At(now.Add(backOff(tries)))
 		return ruling{verdict: again, neverLeft: true}
-	case hss.ClassNotSignedIn, hss.ClassKeyLocked, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential:
+	case hss.ClassNotSignedIn, hss.ClassKeyLocked, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential, connect.ClassNoKey:
 		return ruling{verdict: again, stop: whyStop(up.Class, 1)}
 	}
 	return ruling{verdict: db.Verdict{Kind: db.Unclear, RunAt: wtp.At(now.Add(readBackAfter))}}
@@ -85,6 +85,8 @@ func whyStop(class string, n int64) string {
 		t = wtp.StoppedUnreached(n)
 	case connect.ClassNoCredential:
 		t = wtp.Say("The credential of this project cannot be used any more. Nothing more was sent. Look at it in the settings, then plan the rest again.")
+	case connect.ClassNoKey:
+		t = wtp.Say("The console that carried this out has a key file without the key of this credential's secret. Nothing more was sent. Give it the right key file, the same for every replica, then plan the rest again.")
 	default:
 		t = wtp.StoppedUnclear(n)
 	}

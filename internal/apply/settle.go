@@ -77,7 +77,7 @@ func (w *work) backOnAt(ctx context.Context) (wtp.Instant, error) {
 // sign-in could lock the key.
 func hopeless(up *wtp.Upstream) bool {
 	switch hss.Class(up.Class) {
-	case hss.ClassNotSignedIn, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential:
+	case hss.ClassNotSignedIn, hss.ClassClock, hss.ClassNoPermission, hss.ClassNotInRegion, connect.ClassNoCredential, connect.ClassNoKey:
 		return true
 	}
 	return false

@@ -150,6 +150,7 @@ func (c *Connector) open(cred wtp.Credential) (secret.Value, error) {
 	}
 	up := &wtp.Upstream{Class: ClassNoCredential, Text: wtp.Say("The stored secret cannot be opened: it was damaged or moved. Enter it again in the settings.")}
 	if errors.Is(err, secret.ErrMissingKey) {
+		up.Class = ClassNoKey
 		up.Text = wtp.Say("The key that this secret was encrypted with is missing from the key file. Bring the key file back, or enter the secret again in the settings.")
 	}
 	c.logger().Error("a sealed secret does not open", "credential", cred.ID, "err", err)

@@ -14,6 +14,10 @@ import (
 // asked.
 const ClassNoCredential = "no_credential"
 
+// ClassNoKey is for a credential whose secret was sealed under a key that the key
+// file lacks; HSS was not asked.
+const ClassNoKey = "no_key"
+
 // Upstream tells a failure of HSS or IAM in our words: what it means and what to
 // do now. It is never nil for an error.
 func Upstream(err error) *wtp.Upstream {

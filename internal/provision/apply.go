@@ -18,7 +18,8 @@ import (
 // are sealed with ring; one that is stored already is left as it is, so that a
 // restart changes nothing. hash makes the password hash of a new person; who
 // exists keeps their password. The error is Faults where a line of the file is
-// to blame.
+// to blame, and where a stored secret was sealed under a key that ring lacks
+// (unless File.KeysLost): others may still open it.
 //
 // Apply removes nothing: what the file no longer names stays.
 func Apply(ctx context.Context, store *db.Store, ring *secret.Ring, hash func(ctx context.Context, password string) (string, error), f File) error {
@@ -49,6 +50,7 @@ func (f File) provision(ctx context.Context, store *db.Store, ring *secret.Ring,
 	for _, c := range stored {
 		byName[c.Name] = c
 	}
+	var faults Faults
 	for _, c := range f.Credentials {
 		want := c.Credential
 		was, exists := byName[want.Name]
@@ -56,12 +58,21 @@ func (f File) provision(ctx context.Context, store *db.Store, ring *secret.Ring,
 		if !exists {
 			want.UID = uuid.NewString()
 		}
+		if exists && !f.KeysLost {
+			if _, err := ring.Open(was.SealContext(), was.SealedSecret); errors.Is(err, secret.ErrMissingKey) {
+				faults = append(faults, Fault{File: f.Path, Line: c.lines.of(""), Field: c.lines.item, Says: fmt.Sprintf(
+					"the stored secret of %q stays as it is: %v. Start with the key file it was sealed with or, only if that is lost, once with --lost-keys", c.Name, err)})
+			}
+		}
 		if !exists || !ring.Holds(was.SealContext(), was.SealedSecret, c.Secret) {
 			if want.SealedSecret, err = ring.Seal(want.SealContext(), c.Secret); err != nil {
 				return p, fmt.Errorf("sealing the secret of %s: %w", want.Name, err)
 			}
 		}
 		p.Credentials = append(p.Credentials, want)
+	}
+	if len(faults) > 0 {
+		return p, faults
 	}
 	for _, project := range f.Projects {
 		p.Projects = append(p.Projects, db.ProvisionProject{Project: project.Project, Credential: project.Credential})

@@ -22,6 +22,8 @@ type setting struct {
 	store *db.Store
 	ring  *secret.Ring
 	env   map[string]string
+
+	keysLost bool
 }
 
 func newSetting(t *testing.T, open func() *db.Store) *setting {
@@ -36,8 +38,16 @@ func (s *setting) apply(text string) error {
 	require.NoError(s.t, os.WriteFile(path, []byte(text), 0o600))
 	f, err := Load(path, func(name string) string { return s.env[name] })
 	require.NoError(s.t, err)
+	f.KeysLost = s.keysLost
 	hash := func(_ context.Context, password string) (string, error) { return "hash of " + password, nil }
 	return Apply(s.t.Context(), s.store, s.ring, hash, f)
+}
+
+func (s *setting) stored() []wtp.Credential {
+	s.t.Helper()
+	credentials, err := s.store.Credentials(s.t.Context())
+	require.NoError(s.t, err)
+	return credentials
 }
 
 func (s *setting) events() int64 {
@@ -173,5 +183,35 @@ func TestApplyByTwoAtOnce(t *testing.T) {
 		}
 		require.NoError(t, errors.Join(<-results, <-results))
 		require.EqualValues(t, 3, s.events())
+	})
+}
+
+// With another key file the stored secret is not taken from those who can open it.
+func TestApplyWithOtherKeys(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, open func() *db.Store) {
+		s := newSetting(t, open)
+		require.NoError(t, s.apply(small))
+		before, events := s.stored(), s.events()
+
+		right := s.ring
+		other, err := secret.LoadRing(filepath.Join(t.TempDir(), "other"), true)
+		require.NoError(t, err)
+		s.ring = other
+		err = s.apply(strings.Replace(small, "{name: web,", "{name: another,", 1))
+		var faults Faults
+		require.ErrorAs(t, err, &faults)
+		require.Len(t, faults, 1)
+		require.Equal(t, 4, faults[0].Line)
+		require.Equal(t, "credentials[1]", faults[0].Field)
+		require.Contains(t, faults[0].Says, right.PrimaryID())
+		require.Contains(t, faults[0].Says, "--lost-keys")
+		require.NotContains(t, err.Error(), canary)
+		require.Equal(t, before, s.stored())
+		require.Equal(t, events, s.events())
+
+		s.keysLost = true
+		require.NoError(t, s.apply(small))
+		now := s.stored()[0]
+		require.True(t, other.Holds(now.SealContext(), now.SealedSecret, secret.New(canary)))
 	})
 }

@@ -25,6 +25,9 @@ type File struct {
 	People      []Person
 	Credentials []Credential
 	Projects    []Project
+	// KeysLost lets Apply replace stored secrets that were sealed under keys that
+	// the ring lacks. Load leaves it false: such a ring is most likely the wrong one.
+	KeysLost bool
 }
 
 // Person is somebody who may sign in.
