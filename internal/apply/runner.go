@@ -32,7 +32,7 @@ const (
 	DefaultMaxSendings   = 3
 	DefaultResumeWithin  = 24 * time.Hour
 	DefaultReadBackAfter = 5 * time.Second
-	DefaultSettleFor     = 30 * time.Minute
+	DefaultSettleFor     = wtp.SettleFor
 	DefaultFollowEvery   = 15 * time.Second
 	DefaultFollowFor     = 5 * time.Minute
 	DefaultGrace         = 30 * time.Second

@@ -92,11 +92,43 @@ type Pending struct {
 	Held     int64       // of a ramp: how many servers of the steps before Step are not yet read back as wanted
 	HeldStep int64       // the step they are of
 	HeldSize int64       // how many servers that step has
+
+	// While Unclear is not 0:
+	ReadAt    wtp.Instant // when the first of Unclear is read back, or again; 0: at once
+	ReadSince wtp.Instant // when reading back began, after the last sending; 0: not yet
+	LastRead  wtp.Call    // the last reading since then that was answered, or failed; its ID is 0 if there is none
+}
+
+// readingBack reads how reading back goes: nothing is sent meanwhile, so the calls after
+// the last sending are its own, and they are few.
+func readingBack(g *gorm.DB, changeID int64, p *Pending) error {
+	var err error
+	p.ReadAt, err = one[wtp.Instant](g, "SELECT run_at FROM batches WHERE change_id = ? AND state = 'unclear' ORDER BY run_at LIMIT 1", changeID)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) { // it may be settled since the strip was read
+		return fmt.Errorf("reading batches: %w", err)
+	}
+	sent, err := one[int64](g, "SELECT id FROM calls WHERE change_id = ? AND batch_id > 0 ORDER BY id DESC LIMIT 1", changeID)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+		return fmt.Errorf("reading calls: %w", err)
+	}
+	first, err := one[wtp.Call](g, "SELECT * FROM calls WHERE change_id = ? AND id > ? ORDER BY id LIMIT 1", changeID, sent)
+	if errors.Is(err, wtp.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading calls: %w", err)
+	}
+	p.ReadSince = first.SentAt
+	p.LastRead, err = one[wtp.Call](g, "SELECT * FROM calls WHERE change_id = ? AND id > ? AND class <> '' ORDER BY id DESC LIMIT 1", changeID, sent)
+	if err != nil && !errors.Is(err, wtp.ErrNotFound) {
+		return fmt.Errorf("reading calls: %w", err)
+	}
+	return nil
 }
 
 // Pending reads what of a change waits; strip is what Strip read of it. Its cost doesn't
-// grow with the change: the batches of one box are looked at, and for a ramp the servers
-// of one step.
+// grow with the change: the batches of one box are looked at, for a ramp the servers of
+// one step, and while a batch is read back the calls that do so.
 func (s *Store) Pending(ctx context.Context, c wtp.Change, strip []wtp.Box) (Pending, error) {
 	g := s.reader(ctx)
 	var p Pending
@@ -112,6 +144,11 @@ func (s *Store) Pending(ctx context.Context, c wtp.Change, strip []wtp.Box) (Pen
 		p.RunAt, err = one[wtp.Instant](g, "SELECT run_at FROM batches WHERE change_id = ? AND state = 'waiting' ORDER BY run_at LIMIT 1", c.ID)
 		if err != nil && !errors.Is(err, wtp.ErrNotFound) { // it may have left since the strip was read
 			return p, fmt.Errorf("reading batches: %w", err)
+		}
+	}
+	if p.Unclear > 0 {
+		if err := readingBack(g, c.ID, &p); err != nil {
+			return p, err
 		}
 	}
 	if c.Ramp == 0 {

@@ -72,5 +72,6 @@ func (s *Server) fillWaits(r *request, v *views.ChangeView) error {
 }
 
 func pendingView(p db.Pending) views.PendingView {
-	return views.PendingView{Sending: p.Sending, Unclear: p.Unclear, Waiting: p.Waiting, RunAt: p.RunAt, Step: p.Step, LastStep: p.LastStep, Held: p.Held, HeldStep: p.HeldStep, HeldSize: p.HeldSize}
+	return views.PendingView{Sending: p.Sending, Unclear: p.Unclear, Waiting: p.Waiting, RunAt: p.RunAt, Step: p.Step, LastStep: p.LastStep, Held: p.Held, HeldStep: p.HeldStep, HeldSize: p.HeldSize,
+		ReadAt: p.ReadAt, ReadSince: p.ReadSince, LastRead: p.LastRead}
 }

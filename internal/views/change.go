@@ -353,9 +353,10 @@ func (v ChangeView) soFarText() string {
 }
 
 // leftText is how long a change still takes; "" while nobody can tell, because it
-// waits for a person, for a database that can be written, or for HSS to show a step.
+// waits for a person, for a database that can be written, or for HSS to show a step, or
+// because it stops or can't read back.
 func (v ChangeView) leftText() string {
-	if v.Pause.On() || v.DiskFull || v.Unwritable.On() || v.Pending.Held > 0 {
+	if v.Pause.On() || v.DiskFull || v.Unwritable.On() || v.Pending.Held > 0 || v.stopping() || v.Pending.readingFails() {
 		return ""
 	}
 	b := v.Queue.Budget

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"strings"
 	"time"
 
 	"wtp-console/internal/wtp"
@@ -13,6 +14,8 @@ type PendingView struct {
 	Step, LastStep            int64       // of a ramp: the one it is at, and its last; 0: it is none
 	Held                      int64       // of a ramp: servers of the step before that are not yet read back as wanted
 	HeldStep, HeldSize        int64       // that step, and how many servers it has
+	ReadAt, ReadSince         wtp.Instant // while Unclear: when it is read back next (0: at once), and since when it is (0: not yet)
+	LastRead                  wtp.Call    // while Unclear: the last reading back; its ID is 0 if there was none
 }
 
 // waitText says what a change waits for, and until when as far as that is known; ""
@@ -26,14 +29,18 @@ func (v ChangeView) waitText() string {
 		return v.T("The disk of the console is full. It goes on by itself once there is room again.")
 	case v.Unwritable.On():
 		return v.T("The console cannot write to its database. It goes on by itself once that can be written again.")
-	case v.stopping() || p.Sending > 0:
+	case p.Sending > 0 && v.stopping():
+		return v.N(p.Sending, "Waits for the answer to %d call in flight.", "Waits for the answers to %d calls in flight.")
+	case p.Sending > 0:
 		return ""
-	case v.Pause.On():
+	case v.Pause.On() && !v.stopping():
 		return v.T("%s has paused the console: %s. It goes on once somebody resumes it.", v.Pause.By, v.Pause.Why)
 	case b.LockedUntil > b.Now:
 		return v.T("HSS has locked the access key. Next try about %s.", v.secondText(b.LockedUntil))
 	case p.Unclear > 0:
-		return v.T("It reads back what HSS made of a call without a clear answer.")
+		return v.readBackText()
+	case v.stopping():
+		return ""
 	case p.Waiting == 0:
 		return ""
 	case p.Held > 0:
@@ -51,6 +58,45 @@ func (v ChangeView) waitText() string {
 		return v.N(b.Limit, "Waits for the shared budget of %d call a minute. Next call about %s.", "Waits for the shared budget of %d calls a minute. Next call about %s.", b.Limit, v.secondText(b.Next()))
 	}
 	return ""
+}
+
+// readBackText says how reading back goes of what got no clear answer. A timer that turns
+// back on doesn't wait for it.
+func (v ChangeView) readBackText() string {
+	p := v.Pending
+	text := v.T("It reads back what HSS made of a call without a clear answer.")
+	if !p.readingFails() {
+		return text
+	}
+	why := v.callStatus(p.LastRead).text
+	if note, _ := v.callNote(p.LastRead); note != "" {
+		why += ": " + note
+	} else if said := strings.TrimSpace(p.LastRead.Code + " " + p.LastRead.Message); said != "" {
+		why += ": " + said
+	}
+	until := p.ReadSince.Add(wtp.SettleFor)
+	if v.pending() {
+		until = min(until, v.Timer.DueAt)
+	}
+	next := min(max(p.ReadAt, wtp.At(v.Now)), max(until, wtp.At(v.Now)))
+	return text + " " + v.T("The last reading failed (%s).", strings.TrimRight(why, ".。")) + " " +
+		v.T("Next try about %s, the last about %s; then its servers count as unknown.", v.secondText(next), v.secondText(max(until, next)))
+}
+
+// readingFails says whether what got no clear answer could not be read back the last time.
+func (p PendingView) readingFails() bool {
+	return p.Unclear > 0 && p.LastRead.ID != 0 && p.LastRead.Class != "ok"
+}
+
+// stoppingText says what a change that stops still does.
+func (v ChangeView) stoppingText() string {
+	switch {
+	case v.Pending.Sending > 0:
+		return v.T("Stopping. Calls in flight finish first.")
+	case v.Pending.Unclear > 0:
+		return v.T("Stopping. What got no clear answer is read back first.")
+	}
+	return v.T("Stopping.")
 }
 
 // secondText is a time of day to the second.

@@ -2,6 +2,7 @@ package wtp
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -287,6 +288,10 @@ const (
 	TargetSkipped  Outcome = "skipped"  // cannot, already so, or changed since
 	TargetStopped  Outcome = "stopped"  // HSS did not accept it before the change was stopped; never sent, or only in a refused call
 )
+
+// SettleFor is how long a batch without a clear answer is tried to be read back, from the
+// first reading that fails; then its servers are unknown.
+const SettleFor = 30 * time.Minute
 
 // Outcomes lists all outcomes in the order they are shown.
 func Outcomes() []Outcome {
