@@ -62,6 +62,8 @@ func (r *request) failWith(p views.Page, v views.ErrorView) {
 		// The page's script shows it where every page has room for it.
 		r.Header("HX-Retarget", "#notice")
 		r.Header("HX-Reswap", "innerHTML")
+		r.Header("HX-Reselect", "[role=alert]")
+		r.Header("HX-Push-Url", "false") // the page stays what it was
 		err = r.show(v.Status, views.ErrorNotice(v))
 	} else {
 		err = r.show(v.Status, views.ErrorPage(v))

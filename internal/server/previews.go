@@ -73,7 +73,13 @@ func (s *Server) showPreview(r *request) error {
 		return err
 	}
 	if plan.Number > 0 {
-		return r.see(views.ChangeURL(r.project.Slug, plan.Number))
+		change := views.ChangeURL(r.project.Slug, plan.Number)
+		if r.htmx() { // a list of a preview was asked for; that of a change must not stand in its place
+			r.Header("HX-Redirect", change)
+			r.Status(http.StatusNoContent)
+			return nil
+		}
+		return r.see(change)
 	}
 	if plan.Kind.Remote() {
 		return s.showRemotePreview(r, plan)

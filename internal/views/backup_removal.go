@@ -113,6 +113,14 @@ func (v RemovalView) csvURL() string {
 	return withQuery(v.url("servers.csv"), p.values().Encode())
 }
 
+// saysUsers is what a swap of the list says.
+func (v RemovalView) saysUsers() string {
+	if len(v.faults(true)) > 0 {
+		return "" // an alert says it
+	}
+	return v.pager().Text
+}
+
 type removalTab struct {
 	part, text string
 	n          int64
@@ -139,7 +147,7 @@ func (v RemovalView) faults(ofAddress bool) []wtp.FieldError {
 func (v RemovalView) narrowed() bool { return v.Place.Why != "" || v.Place.Query != "" }
 
 func (v RemovalView) pager() PagerView {
-	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Users)), v.Shown)}
+	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Users)), v.Shown), Part: "users"}
 	at := v.Place
 	if v.Place.After > 0 {
 		at.After = 0

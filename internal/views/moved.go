@@ -36,7 +36,7 @@ func (v PreviewView) movedPager() PagerView {
 		setNumber(q, "after", seq)
 		return withQuery(v.url(), q.Encode())
 	}
-	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Moved.Targets)), v.Moved.N)}
+	pv := PagerView{Text: v.T("%d of %d", int64(len(v.Moved.Targets)), v.Moved.N), Part: "servers"}
 	if v.After > 0 {
 		pv.First = at(0)
 	}

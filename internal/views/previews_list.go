@@ -1,6 +1,7 @@
 package views
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 
@@ -31,7 +32,32 @@ func (v PreviewView) listQuery(b wtp.Bucket, w wtp.Why, search string) url.Value
 }
 
 func (v PreviewView) listURL(b wtp.Bucket, w wtp.Why) string {
-	return withQuery(v.url(), v.listQuery(b, w, "").Encode()) + "#servers"
+	return v.listAt(v.listQuery(b, w, ""))
+}
+
+// listAt is the address of a list of this preview. It holds what the server knows to be
+// chosen in the form, for readers without scripts: their whole page is loaded anew.
+func (v PreviewView) listAt(q url.Values) string {
+	maps.Copy(q, FormQuery(v.Form))
+	return withQuery(v.url(), q.Encode()) + "#servers"
+}
+
+// kept are the fields of FormQuery for the form that filters the list, in order.
+func (v PreviewView) kept() []KeptField {
+	q := FormQuery(v.Form)
+	var s []KeptField
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		s = append(s, KeptField{Name: name, Value: q.Get(name)})
+	}
+	return s
+}
+
+// saysList is what a swap of the list says: which part of the preview, and how many.
+func (v PreviewView) saysList() string {
+	if len(v.addressFaults()) > 0 {
+		return "" // an alert says it
+	}
+	return v.bucketName(v.Bucket) + " " + v.listedText()
 }
 
 // csvURL is what is listed as a table, or (all) every server of the preview.
@@ -88,9 +114,9 @@ func (v PreviewView) pager() PagerView {
 	at := func(name string, seq int64) string {
 		q := v.listQuery(v.Bucket, v.Why, v.Query)
 		setNumber(q, name, seq)
-		return withQuery(v.url(), q.Encode()) + "#servers"
+		return v.listAt(q)
 	}
-	pv := PagerView{Text: v.listedText()}
+	pv := PagerView{Text: v.listedText(), Part: "servers"}
 	if v.Prev > 0 {
 		pv.First, pv.Prev = at("after", 0), at("before", v.Prev)
 	}

@@ -62,6 +62,7 @@ func (p Page) FieldErrors(bad []wtp.FieldError) map[string]string {
 type PagerView struct {
 	First, Prev, Next string
 	Text              string // what is shown, e.g. "50 of 12,431"
+	Part              string // ID of the part of the page that forward swaps alone; "": the page is loaded
 }
 
 // Slice is one part of an OutcomeBar. Kind is "ok", "info", "warn", "bad",
