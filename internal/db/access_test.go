@@ -85,7 +85,7 @@ func mainJob(r *rig, during func(func())) {
 	var c wtp.Change
 	during(func() {
 		saveNow(servers)
-		_, err := r.s.SelectMatching(r.ctx, r.mei.UserID, r.p.ID, wtp.ServerFilter{Group: []string{"a", "b"}})
+		_, err := r.s.SelectMatching(r.ctx, r.mei.UserID, r.p.ID, wtp.ServerFilter{Group: []string{"a", "b"}}, 450)
 		fail(err)
 		_, err = r.s.Select(r.ctx, r.mei.UserID, r.p.ID, ids(1, 2), ids(3, 3))
 		fail(err)

@@ -170,15 +170,20 @@ func (s *Store) Links(ctx context.Context, c wtp.Change) (l Links, err error) {
 
 // SelectTargets makes the servers of a change that the query names (After and
 // Limit don't matter) a person's selection in a project, in place of what was
-// selected; n is how many there are. If there are none, the selection stays.
-func (s *Store) SelectTargets(ctx context.Context, userID, projectID int64, q TargetQuery) (n int64, err error) {
+// selected; n is how many there are. If there are none, the selection stays. shown is
+// how many the person saw: if there are others, it is a *wtp.Refused and the selection
+// stays.
+func (s *Store) SelectTargets(ctx context.Context, userID, projectID int64, q TargetQuery, shown int64) (n int64, err error) {
 	where, args := q.where()
 	from := "FROM targets WHERE project_id = ? AND kind <> 'backup_server' AND " + where
 	none := false
 	n, err = s.selectTx(ctx, userID, projectID, func(tx *gorm.DB) (int64, error) {
-		some, err := one[int64](tx, "SELECT COUNT(*) FROM (SELECT 1 "+from+" LIMIT 1) x", append([]any{projectID}, args...)...)
-		if none = some == 0; err != nil || none {
+		now, err := one[int64](tx, "SELECT COUNT(DISTINCT host_id) "+from, append([]any{projectID}, args...)...)
+		if none = now == 0; err != nil || none {
 			return 0, err
+		}
+		if now != shown {
+			return 0, conflict("There are %d of these servers now, not %d. Your selection stays as it was; look at them again.", now, shown)
 		}
 		out, err := exec(tx, "DELETE FROM selection_hosts WHERE user_id = ? AND project_id = ?", userID, projectID)
 		if err != nil {

@@ -277,15 +277,17 @@ func TestServersOfAChangeAsTheSelection(t *testing.T) {
 			250: {},
 		} {
 			q.ChangeID = c.ID
-			r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, q))(r), want)
+			_, err := r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, q, want+1)
+			r.is(err, wtp.ErrConflict)
+			r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, q, want))(r), want)
 			r.equal(must(r.s.SelectionCount(r.ctx, r.mei.UserID, r.p.ID))(r), want)
 		}
 		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, nil, ids(31, 300)))(r)
 		must(r.s.Select(r.ctx, r.mei.UserID, r.p.ID, ids(1, 30), nil))(r)
-		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, db.TargetQuery{ChangeID: c.ID, Outcome: wtp.TargetRefused}))(r), 0)
+		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, r.p.ID, db.TargetQuery{ChangeID: c.ID, Outcome: wtp.TargetRefused}, 30))(r), 0)
 		r.equal(must(r.s.SelectionCount(r.ctx, r.mei.UserID, r.p.ID))(r), 30) // nobody was refused: it stays
 		other := r.project("Other")
-		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, other.ID, db.TargetQuery{ChangeID: c.ID}))(r), 0)
+		r.equal(must(r.s.SelectTargets(r.ctx, r.mei.UserID, other.ID, db.TargetQuery{ChangeID: c.ID}, 250))(r), 0)
 	})
 }
 

@@ -119,7 +119,7 @@ func TestConfirmQueuesBatchesOf200(t *testing.T) {
 				s.OS = "windows"
 			}
 		}))
-		must(r.s.SelectMatching(r.ctx, r.mei.UserID, r.p.ID, wtp.ServerFilter{}))(r)
+		must(r.s.SelectMatching(r.ctx, r.mei.UserID, r.p.ID, wtp.ServerFilter{}, 450))(r)
 		plan := must(r.s.PlanDynamicWTP(r.ctx, r.mei, r.p.ID, wtp.Enable, db.PlanSource{Selection: true}, time.Hour))(r)
 		r.equal([]any{plan.TargetCount, plan.ToSend}, []any{450, 405})
 		c := r.confirm(plan)

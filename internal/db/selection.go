@@ -34,10 +34,18 @@ func (s *Store) Select(ctx context.Context, userID, projectID int64, add, remove
 }
 
 // SelectMatching adds every server that matches; n is the size of the selection
-// afterwards.
-func (s *Store) SelectMatching(ctx context.Context, userID, projectID int64, f wtp.ServerFilter) (n int64, err error) {
-	return s.selectTx(ctx, userID, projectID, func(tx *gorm.DB) (int64, error) {
+// afterwards. shown is how many the person saw: if another number matches now, it is a
+// *wtp.Refused and nothing is selected.
+func (s *Store) SelectMatching(ctx context.Context, userID, projectID int64, f wtp.ServerFilter, shown int64) (n int64, err error) {
+	return s.selectIn(ctx, userID, projectID, s.forUpdate(), func(tx *gorm.DB) (int64, error) { // no reading may come in between
 		where, args := serverWhere(f)
+		now, err := one[int64](tx, "SELECT COUNT(*) FROM servers s WHERE s.project_id = ? AND "+where, append([]any{projectID}, args...)...)
+		if err != nil {
+			return 0, err
+		}
+		if now != shown {
+			return 0, conflict("%d servers match now, not %d. Nothing was selected; look at the list again.", now, shown)
+		}
 		return exec(tx, `INSERT INTO selection_hosts (user_id, project_id, host_id)
 			SELECT CAST(? AS bigint), s.project_id, s.host_id FROM servers s WHERE s.project_id = ? AND `+where+` ON CONFLICT DO NOTHING`,
 			append([]any{userID, projectID}, args...)...)
@@ -47,8 +55,13 @@ func (s *Store) SelectMatching(ctx context.Context, userID, projectID int64, f w
 // selectTx changes a selection by change, which says by how much it grew, and
 // keeps its counter. The counter's row is the lock.
 func (s *Store) selectTx(ctx context.Context, userID, projectID int64, change func(tx *gorm.DB) (int64, error)) (n int64, err error) {
+	return s.selectIn(ctx, userID, projectID, "", change)
+}
+
+// selectIn is selectTx; hold is "", or s.forUpdate() to lock the project first.
+func (s *Store) selectIn(ctx context.Context, userID, projectID int64, hold string, change func(tx *gorm.DB) (int64, error)) (n int64, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		if _, err := one[int64](tx, "SELECT id FROM projects WHERE id = ? AND removed_at = 0", projectID); err != nil {
+		if _, err := one[int64](tx, "SELECT id FROM projects WHERE id = ? AND removed_at = 0"+hold, projectID); err != nil {
 			return err
 		}
 		if _, err := exec(tx, "INSERT INTO selections (user_id, project_id, n) VALUES (?, ?, 0) ON CONFLICT DO NOTHING", userID, projectID); err != nil {

@@ -172,7 +172,10 @@ func TestSelection(t *testing.T) {
 		r.equal(must(r.s.Select(r.ctx, me, p, []string{"h-00001", "h-00001", "h-00010", "", "gone"}, nil))(r), 3)
 		r.equal(must(r.s.Select(r.ctx, me, p, []string{"h-00010"}, []string{"gone", "never"}))(r), 2)
 		api := wtp.ServerFilter{Group: []string{"api"}}
-		r.equal(must(r.s.SelectMatching(r.ctx, me, p, api))(r), 6)
+		_, refused := r.s.SelectMatching(r.ctx, me, p, api, 4)
+		r.is(refused, wtp.ErrConflict)
+		r.equal(must(r.s.SelectionCount(r.ctx, me, p))(r), 2)
+		r.equal(must(r.s.SelectMatching(r.ctx, me, p, api, 5))(r), 6)
 		r.equal(must(r.s.SelectedOutside(r.ctx, me, p, api))(r), 1)
 		r.equal(must(r.s.SelectedOutside(r.ctx, me, p, wtp.ServerFilter{}))(r), 0)
 		r.equal(must(r.s.Selected(r.ctx, me, p, []string{"h-00001", "h-00009", "h-00010"}))(r), map[string]bool{"h-00001": true, "h-00010": true})

@@ -27,7 +27,7 @@ func TestSelectingKeepsTheKeyboardAtTheSelection(t *testing.T) {
 	b.click("[data-tick-all]")
 	b.waitFor("#selnote", "Select all")
 	for _, op := range []string{"matching", "page"} {
-		b.followByKey(fmt.Sprintf(`#selnote button[value=%s]`, op))
+		b.followByKey(fmt.Sprintf(`#selnote button[value^=%s]`, op))
 		b.atBulkBar()
 		b.do(chromedp.KeyEvent("\t"))
 		require.Equal(t, "Turn on…", eval[string](b, `document.activeElement.innerText.trim()`), op)

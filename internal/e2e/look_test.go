@@ -139,8 +139,8 @@ func (b *browser) planStorefront(url string, most int) string {
 	}
 	b.click("[data-tick-all]")
 	b.waitFor("#bulk", "50")
-	if b.count("#selnote button[value=matching]") > 0 {
-		b.follow("#selnote button[value=matching]")
+	if b.count("#selnote button[value^=matching-]") > 0 {
+		b.followMatching()
 	}
 	b.follow(`#bulk button[value=enable]`)
 	return strings.TrimPrefix(b.where(), url)

@@ -92,15 +92,19 @@ func (p *person) raw(path string) string {
 	return string(b)
 }
 
+// allMatching is a button that selects every server of the list.
+const allMatching = "button[name=op][value^=all-], button[name=op][value^=matching-]"
+
 // plan selects every server that matches and plans the change; it returns the
 // preview's path.
 func (p *person) plan(project, query, direction string) string {
 	p.t.Helper()
-	op := "matching"
-	if query == "" {
-		op = "all"
-	}
-	page := p.post("/p/"+project+"/selection", url.Values{"op": {op}, "query": {query}})
+	var page seen
+	wait(p.t, "as many match as the button says", func() bool { // a reading may come in between
+		op := p.get("/p/"+project+"/servers?"+query).Find(allMatching).First().AttrOr("value", "")
+		page = p.post("/p/"+project+"/selection", url.Values{"op": {op}, "query": {query}})
+		return page.status != http.StatusConflict
+	})
 	require.Equal(p.t, http.StatusOK, page.status)
 	page = p.post("/p/"+project+"/previews", url.Values{"direction": {direction}})
 	require.Equal(p.t, http.StatusOK, page.status, page.words("main"))

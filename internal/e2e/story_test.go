@@ -146,7 +146,7 @@ func (b *browser) bulk(c *console, sim simulator) {
 	b.do(chromedp.Focus(chromedp.CSS("tbody input[name=host]")), chromedp.KeyEvent(" "))
 	b.waitFor("#bulk", "1 ")
 	b.shot("story-one-selected")
-	b.follow("#selnote button[value=matching]")
+	b.followMatching()
 	n := selectedCount(b)
 	require.GreaterOrEqual(b.t, n, 1000)
 	// Down to exactly 1,000: untick what is over, page by page.

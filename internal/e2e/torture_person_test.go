@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/PuerkitoBio/goquery"
 )
 
 // stubborn is a person who plans and confirms one bulk change after the other,
@@ -59,6 +61,29 @@ func (s *stubborn) post(ctx context.Context, path string, form url.Values) (stat
 	return res.StatusCode, res.Request.URL.Path, err
 }
 
+// matching is what the button sends that selects all servers of a list; "" if there is
+// none.
+func (s *stubborn) matching(ctx context.Context, path string) (string, error) {
+	base := s.base()
+	if base == "" {
+		return "", fmt.Errorf("no console is there")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	res, err := s.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	page, err := goquery.NewDocumentFromReader(res.Body)
+	if err != nil {
+		return "", err
+	}
+	return page.Find(allMatching).First().AttrOr("value", ""), nil
+}
+
 // goOn makes changes until ctx ends.
 func (s *stubborn) goOn(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -90,8 +115,16 @@ func (s *stubborn) change(ctx context.Context) bool {
 		query.Set("dynamic", now)
 	}
 	s.doing.Store("planning")
-	if status, _, err := s.post(ctx, "/p/web-prod/selection", url.Values{"op": {"matching"}, "query": {query.Encode()}}); err != nil || status != http.StatusOK {
+	op, err := s.matching(ctx, "/p/web-prod/servers?"+query.Encode())
+	if err != nil {
 		return false
+	}
+	if op == "" {
+		s.off = !s.off // nothing is left to switch that way
+		return false
+	}
+	if status, _, err := s.post(ctx, "/p/web-prod/selection", url.Values{"op": {op}, "query": {query.Encode()}}); err != nil || status != http.StatusOK {
+		return false // the console is away, or other servers match by now
 	}
 	status, preview, err := s.post(ctx, "/p/web-prod/previews", url.Values{"direction": {direction}})
 	if err != nil || status != http.StatusOK || !strings.Contains(preview, "/previews/") {

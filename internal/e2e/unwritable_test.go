@@ -40,7 +40,7 @@ func TestUnwritableDatabase(t *testing.T) {
 	failures := func() int { return strings.Count(c.log(), "the database can't be written") }
 	wait(t, "the change has met the trouble", func() bool { return failures() > 0 })
 	for _, path := range []string{idle + "/confirm", change + "/stop", "/p/web-prod/selection"} {
-		page := mei.post(path, url.Values{"reason": {"Roll-out"}, "ticket": {"CHG-1"}, "op": {"all"}})
+		page := mei.post(path, url.Values{"reason": {"Roll-out"}, "ticket": {"CHG-1"}, "op": {"all-2000"}})
 		require.Equal(t, http.StatusServiceUnavailable, page.status, "%s: %s", path, page.words("main"))
 		require.Contains(t, page.words("main"), "Nothing was changed and nothing was sent to HSS. The database is at "+file)
 	}

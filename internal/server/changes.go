@@ -52,6 +52,9 @@ func (s *Server) swapProgress(r *request) error {
 		if err := placeOf(&v, r.Request.URL.Query()); err != nil {
 			return err
 		}
+		if err := s.fillAside(r, &v); err != nil {
+			return err
+		}
 	}
 	return r.show(http.StatusOK, views.ChangeParts(v, moved))
 }
@@ -68,7 +71,22 @@ func (s *Server) fillLists(r *request, v *views.ChangeView) error {
 	if err := s.fillTargets(r, v); err != nil {
 		return err
 	}
+	if err := s.fillAside(r, v); err != nil {
+		return err
+	}
 	return s.fillCalls(r, v)
+}
+
+// fillAside finds whether the part that is listed holds the backup server that a removal
+// is of. It is the last target of its change, and no server to select.
+func (s *Server) fillAside(r *request, v *views.ChangeView) error {
+	if v.Change.Kind != wtp.BackupRemoval || !v.Change.State.Over() || len(v.Faults) > 0 {
+		return nil
+	}
+	outcome, seen, _ := views.ChangeTab(v.Tab)
+	last, err := s.Store.Targets(r.ctx(), db.TargetQuery{ChangeID: v.Change.ID, Outcome: outcome, Seen: seen, After: v.Change.TargetCount - 1, Limit: 1})
+	v.Linked.Aside = int64(len(last))
+	return err
 }
 
 // changeView loads what the progress, head and record of a change show.

@@ -109,7 +109,7 @@ func (s *Server) selectTargets(r *request) error {
 		return wtp.ErrNotFound
 	}
 	// Any other field would narrow what is selected, and it isn't done.
-	bad := wtp.CheckQuery(form, "outcome")
+	bad := wtp.CheckQuery(form, "outcome", "shown")
 	outcome, seen, ok := views.ChangeTab(form.Get("outcome"))
 	switch {
 	case !form.Has("outcome"):
@@ -117,10 +117,19 @@ func (s *Server) selectTargets(r *request) error {
 	case !ok:
 		bad.Add("outcome", "%q is not an outcome the console knows.", form.Get("outcome"))
 	}
+	var shown int64
+	if len(bad) == 0 {
+		shown = shownNumber(&bad, "shown", form.Get("shown"))
+	}
 	if len(bad) > 0 {
 		return bad
 	}
-	n, err := s.Store.SelectTargets(r.ctx(), r.user.ID, r.project.ID, db.TargetQuery{ChangeID: c.ID, Outcome: outcome, Seen: seen})
+	n, err := s.Store.SelectTargets(r.ctx(), r.user.ID, r.project.ID, db.TargetQuery{ChangeID: c.ID, Outcome: outcome, Seen: seen}, shown)
+	var refused *wtp.Refused
+	if errors.As(err, &refused) && errors.Is(err, wtp.ErrConflict) {
+		r.flash("warn", r.say(refused.Text))
+		return r.see(views.ChangeURL(r.project.Slug, c.Number) + "?" + url.Values{"outcome": {form.Get("outcome")}}.Encode() + "#select-these")
+	}
 	if err != nil {
 		return err
 	}

@@ -155,12 +155,14 @@ func TestServersOfATabAreSelected(t *testing.T) {
 		page := b.get(path + "?outcome=" + tab).is(200).page()
 		require.Equal(t, "Select these "+want, said(page.Find("#select-these button")), tab)
 		require.Equal(t, tab, page.Find("#select-these input[name=outcome]").AttrOr("value", ""))
-		b.post(path+"/select", "outcome", tab).to("/p/shop/servers")
+		b.post(path+"/select", "outcome", tab, "shown", "9").to(path + "?outcome=" + tab + "#select-these")
+		require.Contains(t, said(b.get(path+"?outcome="+tab).is(200).page().Find(".notice")), "There are "+want+" of these servers now, not 9. Your selection stays as it was")
+		b.post(path+"/select", hidden(page, "/select")...).to("/p/shop/servers")
 		list := b.get("/p/shop/servers").is(200).page()
 		require.Contains(t, said(list.Find("#bulk")), want+" servers selected", tab)
 	}
 	before := c.selected("mei", p)
-	b.post(path+"/select", "outcome", "refused").to(path)
+	b.post(path+"/select", "outcome", "refused", "shown", "1").to(path)
 	require.Contains(t, said(b.get(path).is(200).page().Find(".notice")), "No server of change #1 ended that way. Your selection stays as it was.")
 	require.Equal(t, before, c.selected("mei", p))
 	for _, x := range []struct {
@@ -171,6 +173,9 @@ func TestServersOfATabAreSelected(t *testing.T) {
 		{"The outcome is missing. Nothing was done; choose again.", nil},
 		{`"outcome" is given more than once.`, []string{"outcome", "skipped", "outcome", "confirmed"}},
 		{`"why" is not known here. Is it misspelt?`, []string{"outcome", "skipped", "why", "windows"}},
+		{"The form does not say how many servers were shown.", []string{"outcome", "skipped"}},
+		{"The form does not say how many servers were shown.", []string{"outcome", "skipped", "shown", "0"}},
+		{`"shown" is given more than once.`, []string{"outcome", "skipped", "shown", "3", "shown", "3"}},
 	} {
 		bad := b.post(path+"/select", x.fields...).is(http.StatusUnprocessableEntity).page().Find("main")
 		require.Contains(t, said(bad), x.why)

@@ -26,7 +26,7 @@ func mixed() []wtp.Server {
 // preview selects all servers and plans; it returns the preview's address.
 func (b *browser) preview(direction string) string {
 	b.c.t.Helper()
-	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	b.selectAll("")
 	a := b.post("/p/shop/previews", "direction", direction, "query", "").is(303)
 	path := a.Header.Get("Location")
 	require.True(b.c.t, strings.HasPrefix(path, "/p/shop/previews/"), path)
@@ -80,7 +80,7 @@ func TestPreviewIsPaged(t *testing.T) {
 
 func TestDirectionIsRequiredOnce(t *testing.T) {
 	c, p, b := shop(t, fleet(3))
-	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	b.selectAll("")
 	for _, fields := range [][]string{{}, {"direction", ""}, {"direction", "off"}, {"direction", "enable", "direction", "disable"}, {"direction", "disable", "direction", "disable"}} {
 		a := b.post("/p/shop/previews", fields...).is(http.StatusUnprocessableEntity)
 		require.Contains(t, a.text, "Say whether to turn dynamic WTP on or off.")

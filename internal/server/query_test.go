@@ -21,7 +21,7 @@ func TestAMisspeltFilterIsNoFilter(t *testing.T) {
 	c, p, b := waiting(t, 5, func(int, *wtp.Server) {})
 	preview := strings.TrimPrefix(b.preview("disable"), "/p/shop/previews/")
 	imported, _ := b.report("host-00001", "")
-	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	b.selectAll("")
 	set := b.post("/p/shop/sets", "name", "Wave").is(303).Header.Get("Location")
 	c.backed(p, fleet(5), "b-1")
 	asked := 0
@@ -87,7 +87,7 @@ func TestAMisspeltFilterIsNoFilter(t *testing.T) {
 func TestNoLinkOfOursIsRefused(t *testing.T) {
 	c, p, b := waiting(t, 120, func(int, *wtp.Server) {})
 	imported, _ := b.report("host-00001\nhost-00002\nnobody", "")
-	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	b.selectAll("")
 	set := b.post("/p/shop/sets", "name", "Wave").is(303).Header.Get("Location")
 	preview := b.preview("disable")
 	c.backed(p, fleet(120), "b-1", "b-1")

@@ -34,7 +34,7 @@ func TestRemoteBackupIsChosenPlannedAndConfirmed(t *testing.T) {
 	c, p, b := backedUp(t)
 	b.post("/p/shop/remote-backup", "query", "").is(422) // nothing is selected
 	b.get("/p/shop/remote-backup").to("/p/shop/servers")
-	b.post("/p/shop/selection", "op", "matching", "query", "q=web").is(303)
+	b.selectAll("q=web")
 	b.post("/p/shop/remote-backup", "query", "").to("/p/shop/remote-backup")
 	form := b.get("/p/shop/remote-backup").is(200).page()
 	require.Contains(t, said(form.Find(".head .sub")), "For 6 selected servers.")
@@ -222,6 +222,7 @@ func TestRemovedBackupServerIsAddedAgain(t *testing.T) {
 	again := b.post(change + "/undo").is(303).Header.Get("Location")
 	require.Equal(t, "/p/shop/backup-servers/new?dir=%2Fhss&host_id=b-3&ip=10.36.0.13&port=8080", again)
 	require.Zero(t, page.Find("form[action$='/retry']").Length())
+	require.Zero(t, page.Find("#select-these button").Length(), "no server was in it")
 	b.post(change+"/retry", "outcome", "refused").to(change) // there is nothing to try again
 }
 
@@ -236,6 +237,11 @@ func TestRestOfARemovalIsPlannedAgain(t *testing.T) {
 	c.backed(p, fleet(6), "b-2", "b-1", "b-1") // one was moved, and one more has come to use it
 	page := b.get(change).is(200).page()
 	require.Equal(t, []string{"Undo…", "Plan the rest again…"}, texts(page.Find("#change-head form button")))
+	// The backup server is none of those that can be selected.
+	require.Equal(t, "Select these 2", said(page.Find("#select-these button")))
+	require.Equal(t, "Select this server", said(b.get(change+"?outcome=stopped").is(200).page().Find("#select-these button")))
+	b.post(change+"/select", hidden(page, "/select")...).to("/p/shop/servers")
+	require.EqualValues(t, 2, c.selected("mei", p))
 	back := b.get(b.post(change + "/undo").is(303).Header.Get("Location")).is(200).page()
 	require.Equal(t, "Undo #1: put back remote backup on 1 server", said(back.Find("h1")))
 	again := b.post(change+"/retry", "outcome", "stopped").is(303).Header.Get("Location")

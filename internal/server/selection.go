@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"wtp-console/internal/views"
 	"wtp-console/internal/wtp"
@@ -17,16 +20,13 @@ func (s *Server) changeSelection(r *request) error {
 		return err
 	}
 	q, bad := listQuery(form)
-	op := form["op"]
-	if len(op) != 1 || !slices.Contains([]string{"save", "none", "page", "matching", "all"}, op[0]) {
-		bad.Add("op", "Say what to do with the selection.")
-	}
+	op, shown := selectionOp(&bad, form["op"])
 	f, err := wtp.ParseServerFilter(q)
 	if err != nil { // the list says of itself what it doesn't know
 		return s.answerServers(r, q, bad)
 	}
 	if len(bad) == 0 {
-		bad = checkScope(op[0] == "all", op[0] == "matching", !f.Empty())
+		bad = checkScope(op == "all", op == "matching", !f.Empty())
 	}
 	if len(bad) > 0 {
 		return s.answerServers(r, q, bad)
@@ -34,7 +34,7 @@ func (s *Server) changeSelection(r *request) error {
 	if err := s.keepTicks(r, form); err != nil {
 		return err
 	}
-	switch op[0] {
+	switch op {
 	case "none":
 		err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID)
 	case "page":
@@ -42,12 +42,60 @@ func (s *Server) changeSelection(r *request) error {
 			_, err = s.Store.Select(r.ctx(), r.user.ID, r.project.ID, form["shown"], nil)
 		}
 	case "matching", "all":
-		_, err = s.Store.SelectMatching(r.ctx(), r.user.ID, r.project.ID, f)
+		_, err = s.Store.SelectMatching(r.ctx(), r.user.ID, r.project.ID, f, shown)
+	}
+	var refused *wtp.Refused
+	if errors.As(err, &refused) && errors.Is(err, wtp.ErrConflict) {
+		return s.answerMatching(r, q, r.say(refused.Text))
 	}
 	if err != nil {
 		return err
 	}
 	return r.see(backToList(r, q))
+}
+
+// selectionOp reads what to do with the selection. What takes in all, or all that match,
+// ends in the number that its button said: "all-26". Without it, nobody was shown how
+// many they are.
+func selectionOp(bad *wtp.Invalid, words []string) (op string, shown int64) {
+	if len(words) != 1 {
+		bad.Add("op", "Say what to do with the selection.")
+		return "", 0
+	}
+	op, number, _ := strings.Cut(words[0], "-")
+	switch op {
+	case "all", "matching":
+		shown = shownNumber(bad, "op", number)
+	case "save", "none", "page":
+		if op == words[0] {
+			break
+		}
+		fallthrough
+	default:
+		bad.Add("op", "Say what to do with the selection.")
+	}
+	return op, shown
+}
+
+// shownNumber reads how many servers a button said that it acts on.
+func shownNumber(bad *wtp.Invalid, field, text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		bad.Add(field, "The form does not say how many servers were shown. Nothing was done; load the page again.")
+		return 0
+	}
+	return n
+}
+
+// answerMatching shows the list, of which another number matches now than the button
+// said.
+func (s *Server) answerMatching(r *request, q url.Values, refused string) error {
+	v, err := s.serversView(r, q)
+	if err != nil {
+		return err
+	}
+	v.Refused, v.Page.Path = refused, v.PageURL()
+	return r.show(http.StatusConflict, views.ServersPage(v))
 }
 
 // swapSelection keeps the ticks of the page and answers with what they change

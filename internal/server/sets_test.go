@@ -43,7 +43,7 @@ func TestASelectionIsSavedUsedAndDeleted(t *testing.T) {
 	require.Zero(t, c.selected("mei", p), "confirming empties the selection")
 	b.post(path+"/select", append(hidden(page, "/select"), "how", "add")...).to("/p/shop/servers")
 	require.EqualValues(t, 2, c.selected("mei", p))
-	b.post("/p/shop/selection", "op", "matching", "query", "q=web-0001").is(303)
+	b.selectAll("q=web-0001")
 	require.EqualValues(t, 12, c.selected("mei", p))
 	page = b.get(path).is(200).page()
 	require.Equal(t, []string{"Add to the 12 selected", "Select only these 2"}, texts(page.Find(`form[action$="/select"] button`)))
@@ -82,10 +82,10 @@ func TestASelectionIsSavedUsedAndDeleted(t *testing.T) {
 
 func TestTheHistoryOfASetNamesWhoSavedItLast(t *testing.T) {
 	c, _, mei := shop(t, fleet(30))
-	mei.post("/p/shop/selection", "op", "matching", "query", "q=web-0000").is(303)
+	mei.selectAll("q=web-0000")
 	path := mei.post("/p/shop/sets", "name", "Front").is(303).Header.Get("Location")
 	jun := c.as(c.user("jun", wtp.Operator))
-	jun.post("/p/shop/selection", "op", "matching", "query", "q=web-0001").is(303)
+	jun.selectAll("q=web-0001")
 	jun.post(path+"/replace", hidden(jun.get(path).is(200).page(), "/replace")...).to(path)
 	require.Contains(t, said(mei.get(path).is(200).page().Find(".sub")), "10 servers, saved by jun")
 	require.Contains(t, said(mei.get("/p/shop/sets").is(200).page().Find("table tbody td:nth-child(3)")), "jun")

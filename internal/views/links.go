@@ -13,6 +13,8 @@ type Linked struct {
 	Next []wtp.Change // changes that try it again or go on with it
 
 	Still *wtp.BackupServer // of a removal that is over: the backup server, if HSS still lists it
+
+	Aside int64 // of a removal that is over: 1 if the part that is listed holds the backup server, which is no server to select
 }
 
 // undoTitle is the title of a change that undoes another one.
@@ -105,7 +107,7 @@ func (v ChangeView) selectable() int64 {
 	if !v.mayFollow() || v.Change.Kind == wtp.BackupHost || v.Why != "" || len(v.Faults) > 0 {
 		return 0
 	}
-	return v.listed()
+	return v.listed() - v.Linked.Aside
 }
 
 func (v ChangeView) selectText() string {
