@@ -117,15 +117,17 @@ func (c *Config) prepareExisting() error {
 // databasePath is the SQLite file.
 func (c *Config) databasePath() string { return filepath.Join(c.DataDir, "wtp-console.db") }
 
-// database names the database, without a password.
+// database names the database, without a password: PostgreSQL takes one as a parameter
+// too, and all of it as key=value pairs, which are no URL.
 func (c *Config) database() string {
 	if c.DatabaseURL == "" {
 		return c.databasePath()
 	}
 	u, err := url.Parse(c.DatabaseURL)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return "postgres"
 	}
+	u.RawQuery, u.Fragment = "", ""
 	return u.Redacted()
 }
 
