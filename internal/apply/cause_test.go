@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"wtp-console/internal/db/dbtest"
 	"wtp-console/internal/hss/hsstest"
@@ -56,7 +57,7 @@ func TestWhyThereIsNoAnswerIsOnRecord(t *testing.T) {
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpSetRaspSwitch, Kind: hsstest.FaultStatus, Status: 502, Times: 1})
 			g.sim.AddFault(hsstest.Fault{Op: hsstest.OpExportWebTamperHost, Kind: tc.fault})
 		}
-		g.sim.AddFault(hsstest.Fault{Op: tc.op, Kind: tc.fault, Times: 1})
+		g.sim.AddFault(hsstest.Fault{Op: tc.op, Kind: tc.fault, Delay: time.Hour, Times: 1}) // an hour is never waited for, see wire
 		c := g.confirm(d)
 		g.finish(c)
 		g.want(c, wtp.Done, "accepted 400")
