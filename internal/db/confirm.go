@@ -19,6 +19,7 @@ type Confirmation struct {
 	Reason, Ticket string
 	Back           wtp.BackOn // needed for turning off; else it is not looked at
 	CancelTimer    bool       // an undo that turns on also cancels the timer of the change it undoes, if that still waits
+	Typed          string     // then, how many servers are left off; see LeftOff and wtp.Limits.TypedStay
 	Ramp           bool       // begin with 1 server, then 10, then whole batches, each read back before the next; dynamic WTP only
 }
 
@@ -101,7 +102,7 @@ func (s *Store) Confirm(ctx context.Context, actor wtp.Actor, projectID int64, u
 			return err
 		}
 		if with.CancelTimer && c.UndoOf != 0 && c.Direction == wtp.Enable {
-			if err := s.cancelUndone(tx, actor, c); err != nil {
+			if err := s.cancelUndone(tx, actor, c, with.Typed); err != nil {
 				return err
 			}
 		}

@@ -88,7 +88,7 @@ func (s *Store) SaveLimits(ctx context.Context, actor wtp.Actor, to wtp.Limits) 
 // overCap refuses a change that reaches more servers than the person's role may.
 func overCap(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
 	l, err := readLimits(tx)
-	if err != nil || !l.Over(actor.Role, c.ToSend) {
+	if err != nil || !l.OverCap(actor.Role, c) {
 		return err
 	}
 	return conflict("One change of yours may reach at most %d servers; this one reaches %d. Choose fewer, or ask an admin. Nothing was sent.", l.Cap(actor.Role), c.ToSend)

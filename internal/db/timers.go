@@ -201,16 +201,28 @@ func (s *Store) MoveTimer(ctx context.Context, actor wtp.Actor, projectID, numbe
 	})
 }
 
-// CancelTimer cancels a pending timer: the servers stay off. It needs a reason.
-func (s *Store) CancelTimer(ctx context.Context, actor wtp.Actor, projectID, number int64, why string) error {
-	var bad wtp.Invalid
-	if wtp.CheckWhy(&bad, "why", why); len(bad) > 0 {
-		return bad
-	}
+// CancelTimer cancels a pending timer: the servers stay off. As for turning off for good,
+// it needs a reason and, typed, how many they are (wtp.Limits.TypedStay); faults of them
+// are a wtp.Invalid on "why" and "confirm".
+func (s *Store) CancelTimer(ctx context.Context, actor wtp.Actor, projectID, number int64, why, typed string) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		c, t, err := s.lockTimer(tx, projectID, number)
 		if err != nil {
 			return err
+		}
+		row, err := one[TimerRow](tx, timerRows+"tm.change_id = ?", c.ID)
+		if err != nil {
+			return fmt.Errorf("servers of a timer: %w", err)
+		}
+		limits, err := readLimits(tx)
+		if err != nil {
+			return err
+		}
+		var bad wtp.Invalid
+		wtp.CheckWhy(&bad, "why", why)
+		limits.CheckStay(&bad, "confirm", typed, wtp.StayOff(c, row.Hosts))
+		if len(bad) > 0 {
+			return bad
 		}
 		return s.cancelTimer(tx, actor, c, t, clean(strings.TrimSpace(why), 500))
 	})
@@ -225,9 +237,29 @@ func (s *Store) cancelTimer(tx *gorm.DB, actor wtp.Actor, c wtp.Change, t wtp.Ti
 	return err
 }
 
+// leftOff is how many servers a timer of the change of would turn on that the plan c, or
+// a newer change, does not: they stay off for good if it is cancelled.
+func leftOff(g *gorm.DB, of, c wtp.Change) (int64, error) {
+	n, err := one[int64](g, `SELECT COUNT(*) FROM targets t JOIN changes o ON o.id = t.change_id
+		JOIN projects r ON r.id = t.project_id JOIN servers s ON s.project_id = t.project_id AND s.host_id = t.host_id AND NOT (s.dynamic = 'opened' AND r.read_at > t.decided_at)
+		WHERE t.change_id = ? AND `+maybeOff+" AND NOT "+newerThan("t", "o")+`
+		AND NOT EXISTS (SELECT 1 FROM targets p WHERE p.change_id = ? AND p.host_id = t.host_id AND p.bucket IN ?)`, of.ID, c.ID, sentBuckets())
+	if err != nil {
+		return 0, fmt.Errorf("servers that stay off: %w", err)
+	}
+	return n, nil
+}
+
+// LeftOff is how many servers stay off for good if an undo that turns on cancels the
+// timer of the change of that it undoes.
+func (s *Store) LeftOff(ctx context.Context, of, plan wtp.Change) (int64, error) {
+	return leftOff(s.reader(ctx), of, plan)
+}
+
 // cancelUndone cancels the timer of the change that c undoes. One that fired or was
-// ended meanwhile needs no cancelling.
-func (s *Store) cancelUndone(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
+// ended meanwhile needs no cancelling. How many servers c leaves off has to be typed as
+// for CancelTimer; a fault of that is a wtp.Invalid on "confirm".
+func (s *Store) cancelUndone(tx *gorm.DB, actor wtp.Actor, c wtp.Change, typed string) error {
 	of, err := one[wtp.Change](tx, "SELECT * FROM changes WHERE project_id = ? AND number = ?", c.ProjectID, c.UndoOf)
 	if err != nil {
 		return fmt.Errorf("change of a timer: %w", err)
@@ -238,6 +270,18 @@ func (s *Store) cancelUndone(tx *gorm.DB, actor wtp.Actor, c wtp.Change) error {
 	}
 	if err != nil {
 		return fmt.Errorf("timer of a change: %w", err)
+	}
+	left, err := leftOff(tx, of, c)
+	if err != nil {
+		return err
+	}
+	limits, err := readLimits(tx)
+	if err != nil {
+		return err
+	}
+	var bad wtp.Invalid
+	if limits.CheckStay(&bad, "confirm", typed, left); len(bad) > 0 {
+		return bad
 	}
 	return s.cancelTimer(tx, actor, of, t, c.Reason)
 }

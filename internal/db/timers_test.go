@@ -274,13 +274,25 @@ func TestTimerIsMovedAndCancelled(t *testing.T) {
 		e := r.events("timer.moved")
 		r.equal([]any{len(e), e[0].Actor, e[0].ChangeID}, []any{1, "Li", one.ID})
 
-		if err := r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, " "); !errors.As(err, &bad) {
+		// As for turning off for good, their count is typed, whoever asks.
+		for typed, faults := range map[string][]string{"": {"confirm"}, "2": {"confirm"}, "stay off 1": {"confirm"}, "turn off 2": {"confirm"}} {
+			for _, who := range []wtp.Actor{li, r.mei} {
+				err := r.s.CancelTimer(r.ctx, who, r.p.ID, two.Number, "decommissioned", typed)
+				if bad = nil; !errors.As(err, &bad) {
+					r.Errorf("%q: %v", typed, err)
+				}
+				r.equal(fields(bad), faults)
+			}
+		}
+		if err := r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, " ", ""); !errors.As(err, &bad) {
 			r.Errorf("%v", err)
 		}
-		r.ok(r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, "decommissioned"))
+		r.equal(fields(bad), []string{"why", "confirm"})
+		r.equal(r.timer(two).State, wtp.TimerPending)
+		r.ok(r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, "decommissioned", " Stay  off 2"))
 		tm := r.timer(two)
 		r.equal([]any{tm.State, tm.EndedByName, tm.Why, len(r.events("timer.cancelled"))}, []any{wtp.TimerCancelled, "Li", "decommissioned", 1})
-		r.is(r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, "again"), wtp.ErrConflict)
+		r.is(r.s.CancelTimer(r.ctx, li, r.p.ID, two.Number, "again", "stay off 2"), wtp.ErrConflict)
 		r.is(r.s.MoveTimer(r.ctx, li, r.p.ID, two.Number, later), wtp.ErrConflict)
 		r.is(r.s.MoveTimer(r.ctx, li, r.p.ID, 99, later), wtp.ErrNotFound)
 
@@ -336,6 +348,66 @@ func TestUndoCancelsTheTimerWhenAsked(t *testing.T) {
 			r.equal(r.fire(), !ask)
 		}
 	})
+}
+
+// TestAnUndoThatLeavesServersOffSaysHowMany: without the timer nothing turns them on.
+func TestAnUndoThatLeavesServersOffSaysHowMany(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		r.read(r.p, on(5, nil))
+		c := r.off(wtp.BackOn{After: time.Hour}, ids(1, 5)...)
+		r.read(r.p, fleet(5, func(i int, s *wtp.Server) {
+			switch i {
+			case 0, 1:
+				s.AgentStatus = "offline"
+			case 2:
+				s.Dynamic = wtp.Opened // somebody turned it on in HSS
+			}
+		}))
+		plan := r.planUndo(c)
+		r.equal(plan.ToSend, 2)
+		r.equal(must(r.s.LeftOff(r.ctx, c, plan))(r), 2)
+		var bad wtp.Invalid
+		for _, typed := range []string{"", "stay off 5"} {
+			_, err := r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "too early", CancelTimer: true, Typed: typed})
+			if bad = nil; !errors.As(err, &bad) {
+				r.Errorf("%v", err)
+			}
+			r.equal(fields(bad), []string{"confirm"})
+			r.equal([]any{r.timer(c).State, must(r.s.Plan(r.ctx, r.p.ID, plan.UID))(r).State}, []any{wtp.TimerPending, wtp.Planned})
+		}
+		undo := must(r.s.Confirm(r.ctx, r.mei, r.p.ID, plan.UID, db.Confirmation{Reason: "too early", CancelTimer: true, Typed: "stay off 2"}))(r)
+		r.equal([]any{r.timer(c).State, undo.ToSend}, []any{wtp.TimerCancelled, 2})
+	})
+}
+
+// TestTurningOnEarlyIsNotCapped: it is done anyway, a little later.
+func TestTurningOnEarlyIsNotCapped(t *testing.T) {
+	eachRig(t, func(r *rig, _ func() *db.Store) {
+		limits := wtp.DefaultLimits()
+		limits.CapOperator = 3
+		r.ok(r.s.SaveLimits(r.ctx, r.mei, limits))
+		r.read(r.p, on(5, nil))
+		c := r.off(wtp.BackOn{After: time.Hour}, ids(1, 5)...)
+		li := r.user("Li", wtp.Operator)
+		r.read(r.p, fleet(5, nil))
+		early := must(r.s.PlanTurnOn(r.ctx, li, r.p.ID, c.Number, time.Hour))(r)
+		// The same servers by a plan of one's own are too many, also as an undo.
+		for _, from := range []db.PlanSource{{HostIDs: ids(1, 5)}, {UndoOf: c.Number}} {
+			plan := must(r.s.PlanDynamicWTP(r.ctx, li, r.p.ID, wtp.Enable, from, time.Hour))(r)
+			_, err := r.s.Confirm(r.ctx, li, r.p.ID, plan.UID, db.Confirmation{Reason: "x"})
+			r.is(err, wtp.ErrConflict)
+		}
+		r.equal(must(r.s.Confirm(r.ctx, li, r.p.ID, early.UID, db.Confirmation{Reason: "done early"}))(r).ToSend, 5)
+		r.equal(r.timer(c).State, wtp.TimerEnded)
+	})
+}
+
+func fields(bad wtp.Invalid) []string {
+	var names []string
+	for _, e := range bad {
+		names = append(names, e.Field)
+	}
+	return names
 }
 
 func TestTimerFiresForSomebodyWhoMayNoLongerAct(t *testing.T) {

@@ -231,7 +231,7 @@ func (s *Server) confirmChange(r *request) error {
 		return err
 	}
 	if len(bad) == 0 {
-		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back, CancelTimer: typed.CancelTimer, Ramp: typed.Ramp && plan.ToSend > 1})
+		change, err := s.Store.Confirm(r.ctx(), r.actor(), r.project.ID, plan.UID, db.Confirmation{Reason: strings.TrimSpace(typed.Reason), Ticket: strings.TrimSpace(typed.Ticket), Back: back, CancelTimer: typed.CancelTimer, Typed: typed.Confirm, Ramp: typed.Ramp && plan.ToSend > 1})
 		if err == nil {
 			s.Wake()
 			return r.see(views.ChangeURL(r.project.Slug, change.Number))

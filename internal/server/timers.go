@@ -34,8 +34,20 @@ func (s *Server) fillTimer(r *request, v *views.ChangeView) error {
 	return nil
 }
 
-// fillPlanTimer loads the change whose timer a plan would end.
+// fillPlanTimer loads the change whose timer a plan would end, or how many servers stay
+// off if an undo cancels the timer of what it undoes.
 func (s *Server) fillPlanTimer(r *request, v *views.PreviewView) error {
+	if v.Plan.UndoOf != 0 && v.Plan.Direction == wtp.Enable && v.Of != nil {
+		t, err := s.Store.Timer(r.ctx(), v.Of.ID)
+		if errors.Is(err, wtp.ErrNotFound) || err == nil && t.State != wtp.TimerPending {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		v.LeftOff, err = s.Store.LeftOff(r.ctx(), *v.Of, v.Plan)
+		return err
+	}
 	if v.Plan.TimerOf == 0 {
 		return nil
 	}
@@ -88,9 +100,9 @@ func (s *Server) cancelTimer(r *request) error {
 	if err != nil {
 		return err
 	}
-	typed := views.TimerForm{Why: form.Get("why")}
+	typed := views.TimerForm{Why: form.Get("why"), Confirm: form.Get("confirm")}
 	return s.changeTimer(r, typed, func(number int64) error {
-		return s.Store.CancelTimer(r.ctx(), r.actor(), r.project.ID, number, typed.Why)
+		return s.Store.CancelTimer(r.ctx(), r.actor(), r.project.ID, number, typed.Why, typed.Confirm)
 	}, func() string {
 		return r.printer().T("Turning back on was cancelled. The servers stay off until somebody turns them on.")
 	})

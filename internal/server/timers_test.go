@@ -153,8 +153,15 @@ func TestTimerIsSeenMovedAndCancelled(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wtp.At(later), timer.DueAt)
 	require.Contains(t, said(b.get(follow).is(200).page().Find("#timer")), "In 8 h 5")
-	b.post("/p/shop/changes/1/timer/cancel", "why", " ").is(http.StatusUnprocessableEntity)
-	b.post("/p/shop/changes/1/timer/cancel", "why", "Decommissioned").to("/p/shop/changes/1")
+	b.post("/p/shop/changes/1/timer/cancel", "why", " ", "confirm", "stay off 3").is(http.StatusUnprocessableEntity)
+	for _, typed := range []string{"", "turn off 3", "stay off 2"} { // as Never would ask when they are turned off
+		bad := b.post("/p/shop/changes/1/timer/cancel", "why", "Decommissioned", "confirm", typed).is(http.StatusUnprocessableEntity).page().Find("#timer")
+		require.Equal(t, "Type “stay off 3” to confirm", said(bad.Find("label[for=confirm]")))
+		require.Equal(t, "Type “stay off 3” exactly, to confirm how many servers stay off.", said(bad.Find("#confirm-err")))
+		require.Equal(t, []string{"Decommissioned", typed}, values(bad.Find("input[name=why], input[name=confirm]")))
+		require.Equal(t, 1, bad.Find("details[open]").Length())
+	}
+	b.post("/p/shop/changes/1/timer/cancel", "why", "Decommissioned", "confirm", "stay off 3").to("/p/shop/changes/1")
 	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Reason: Decommissioned")
 	_, polls := b.get("/p/shop/changes/1").is(200).page().Find("#progress").Attr("hx-trigger")
 	require.False(t, polls, "nothing is left to wait for")
@@ -196,6 +203,43 @@ func TestAnUndoOffersToCancelTheTimer(t *testing.T) {
 	c.inventory(p, allOn(3))
 	again := b.post("/p/shop/changes/2/undo").is(303).Header.Get("Location")
 	require.Zero(t, b.get(again).is(200).page().Find("input[name=cancel_timer]").Length(), "there is none")
+}
+
+// TestAnUndoThatLeavesServersOffAsksHowMany before it cancels the timer that would turn
+// them on.
+func TestAnUndoThatLeavesServersOffAsksHowMany(t *testing.T) {
+	c, p, b := shop(t, allOn(3))
+	c.timedOff(b)
+	off := fleet(3)
+	off[0].AgentStatus = "offline"
+	c.inventory(p, off)
+	undo := b.post("/p/shop/changes/1/undo").is(303).Header.Get("Location")
+	require.Equal(t, "Type “stay off 1” to confirm", said(b.get(undo).is(200).page().Find("label[for=confirm]")))
+	bad := b.post(undo+"/confirm", "reason", "Too early", "cancel_timer", "1", "confirm", "stay").is(http.StatusUnprocessableEntity).page()
+	require.Equal(t, "Type “stay off 1” exactly, to confirm how many servers stay off.", said(bad.Find("#confirm-err")))
+	require.Equal(t, []string{"stay"}, values(bad.Find("input#confirm")))
+	require.Equal(t, 1, bad.Find("input[name=cancel_timer][checked]").Length())
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Turns back on")
+	b.post(undo+"/confirm", "reason", "Too early", "cancel_timer", "1", "confirm", "stay off 1").to("/p/shop/changes/2")
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "Reason: Too early")
+}
+
+// TestTurningOnEarlyIsNotCapped, neither by the preview nor when it is confirmed.
+func TestTurningOnEarlyIsNotCapped(t *testing.T) {
+	c, p, b := shop(t, allOn(4))
+	c.timedOff(b)
+	c.inventory(p, fleet(4))
+	limits := wtp.DefaultLimits()
+	limits.CapOperator = 3
+	require.NoError(t, c.store.SaveLimits(c.ctx(), c.system(), limits))
+	ann := c.as(c.user("ann", wtp.Operator))
+	ann.post(ann.preview("enable")+"/confirm", "reason", "Release is out").is(http.StatusConflict)
+	path := ann.post("/p/shop/changes/1/timer/now").is(303).Header.Get("Location")
+	page := ann.get(path).is(200).page()
+	require.Equal(t, 1, page.Find("form[action$='/confirm'] #go").Length())
+	require.NotContains(t, said(page.Find(".stick")), "may reach at most")
+	ann.post(path+"/confirm", "reason", "Release is out").to("/p/shop/changes/2")
+	require.Contains(t, said(b.get("/p/shop/changes/1").is(200).page().Find("#timer")), "ann turned them on early")
 }
 
 func TestTurnOnNowEndsTheTimer(t *testing.T) {

@@ -31,7 +31,7 @@ func TestTitleSaysUntilWhen(t *testing.T) {
 	b.plant("lang", "en")
 	c.finish(c.send(5, accept))
 	require.Contains(t, titles()["change"], until)
-	b.post("/p/shop/changes/1/timer/cancel", "why", "Stays off").to("/p/shop/changes/1")
+	b.post("/p/shop/changes/1/timer/cancel", "why", "Stays off", "confirm", "stay off 3").to("/p/shop/changes/1")
 	for where, title := range titles() {
 		require.NotContains(t, title, "until", where)
 	}

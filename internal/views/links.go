@@ -14,7 +14,8 @@ type Linked struct {
 
 	Still *wtp.BackupServer // of a removal that is over: the backup server, if HSS still lists it
 
-	Aside int64 // of a removal that is over: 1 if the part that is listed holds the backup server, which is no server to select
+	Aside   int64 // of a removal that is over: 1 if the part that is listed holds the backup server, which is no server to select
+	LeftOff int64 // of a plan that undoes: servers that stay off if it cancels the timer of what it undoes
 }
 
 // undoTitle is the title of a change that undoes another one.

@@ -67,10 +67,10 @@ type MovedTarget struct {
 // none is asked: it is for turning off more servers than the threshold, important
 // ones, or any for good. It is the same in every language.
 func TypedConfirmation(plan wtp.Change, important, above int64, never bool) string {
-	if plan.Direction != wtp.Disable || plan.ToSend == 0 || plan.ToSend <= above && important == 0 && !never {
+	if plan.Direction != wtp.Disable || !(wtp.Limits{TypedAbove: above}).AsksCount(plan.ToSend, important, never) {
 		return ""
 	}
-	return "turn off " + strconv.FormatInt(plan.ToSend, 10)
+	return wtp.TypedOff(plan.ToSend)
 }
 
 // typed is the text to type if never is chosen, or whatever is.

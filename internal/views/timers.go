@@ -20,6 +20,7 @@ type TimerView struct {
 // TimerForm is what was typed to move or cancel a timer.
 type TimerForm struct {
 	BackAt, Why string
+	Confirm     string // how many servers stay off
 	Faults      []wtp.FieldError
 }
 
@@ -194,6 +195,11 @@ func (p Page) dayText(t time.Time) string {
 	return t.Format("Monday 2 January")
 }
 
+// typedStay is the text to type before the timer is cancelled, "" if none is asked.
+func (v ChangeView) typedStay() string {
+	return wtp.Limits{}.TypedStay(wtp.StayOff(v.Change, v.Timer.Hosts))
+}
+
 // timerAt is what the field for another time shows.
 func (v ChangeView) timerAt() string {
 	if v.TimerForm.BackAt != "" {
@@ -232,7 +238,7 @@ func (v PreviewView) confirmAttrs() templ.Attributes {
 // overCap says that the plan reaches more servers than the reader's role may; ""
 // if it doesn't.
 func (v PreviewView) overCap() string {
-	if v.User == nil || !v.Limits.Over(v.User.Role, v.Plan.ToSend) {
+	if v.User == nil || !v.Limits.OverCap(v.User.Role, v.Plan) {
 		return ""
 	}
 	most := v.Limits.Cap(v.User.Role)

@@ -148,5 +148,41 @@ func (l Limits) Cap(r Role) int64 {
 	return 0
 }
 
+// OverCap says whether a change reaches more servers than the role may reach with one.
+// To turn on early what a timer would turn on anyway is the safe direction, open to
+// anyone who may act, however many servers they are.
+func (l Limits) OverCap(r Role, c Change) bool {
+	if c.Direction == Enable && c.TimerOf != 0 {
+		return false
+	}
+	return l.Over(r, c.ToSend)
+}
+
+// AsksCount says whether the count of n servers that lose protection has to be typed:
+// for more of them than the threshold, for important ones among them, and for any that
+// nothing turns on again by itself.
+func (l Limits) AsksCount(n, important int64, never bool) bool {
+	return n > 0 && (n > l.TypedAbove || important > 0 || never)
+}
+
+// TypedOff is the text to type before n servers are turned off, the same in every
+// language.
+func TypedOff(n int64) string { return "turn off " + strconv.FormatInt(n, 10) }
+
+// TypedStay is the text to type before n servers stay off for good that a timer would
+// have turned on; "" if nothing is asked.
+func (l Limits) TypedStay(n int64) string {
+	if !l.AsksCount(n, 0, true) {
+		return ""
+	}
+	return "stay off " + strconv.FormatInt(n, 10)
+}
+
+// IsTyped says whether a person typed what was to be typed, in whatever case and with
+// whatever spaces.
+func IsTyped(typed, want string) bool {
+	return strings.EqualFold(strings.Join(strings.Fields(typed), " "), want)
+}
+
 // Over says whether n servers are more than the role may reach with one change.
 func (l Limits) Over(r Role, n int64) bool { return l.Cap(r) > 0 && n > l.Cap(r) }

@@ -142,6 +142,22 @@ func (b BackOn) Due(now Instant) (Instant, error) {
 	return 0, bad
 }
 
+// StayOff is how many servers stay off for good when the timer of a change is cancelled:
+// all that it is to turn off while it is under way, later those that may be off by it.
+func StayOff(c Change, off int64) int64 {
+	if !c.State.Over() {
+		return c.ToSend
+	}
+	return off
+}
+
+// CheckStay holds what was typed before n servers are left off for good to the limits.
+func (l Limits) CheckStay(bad *Invalid, field, typed string, n int64) {
+	if want := l.TypedStay(n); want != "" && !IsTyped(typed, want) {
+		bad.Add(field, "Type “%s” exactly, to confirm how many servers stay off.", want)
+	}
+}
+
 // CheckWhy holds what is said of a cancelled timer or a pause to its rules: at
 // most 500 characters, needed.
 func CheckWhy(bad *Invalid, field, why string) {
