@@ -21,7 +21,7 @@ func TestLookingAtAPreviewKeepsWhatWasTyped(t *testing.T) {
 	b.open(url + "/p/web-prod/servers?dynamic=opened")
 	b.click("[data-tick-all]")
 	b.waitFor("#bulk", "50")
-	b.follow("#selnote button[value=matching]")
+	b.follow("#selnote button[value^=matching-]")
 	b.follow("#bulk button[value=disable]")
 	preview := b.where()
 
