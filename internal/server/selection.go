@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,6 +35,9 @@ func (s *Server) changeSelection(r *request) error {
 	if err := s.keepTicks(r, form); err != nil {
 		return err
 	}
+	if op == "count" {
+		return s.answerMatching(r, q, http.StatusOK, "")
+	}
 	switch op {
 	case "none":
 		err = s.Store.ClearSelection(r.ctx(), r.user.ID, r.project.ID)
@@ -46,7 +50,7 @@ func (s *Server) changeSelection(r *request) error {
 	}
 	var refused *wtp.Refused
 	if errors.As(err, &refused) && errors.Is(err, wtp.ErrConflict) {
-		return s.answerMatching(r, q, r.say(refused.Text))
+		return s.answerMatching(r, q, http.StatusConflict, r.say(refused.Text))
 	}
 	if err != nil {
 		return err
@@ -66,7 +70,7 @@ func selectionOp(bad *wtp.Invalid, words []string) (op string, shown int64) {
 	switch op {
 	case "all", "matching":
 		shown = shownNumber(bad, "op", number)
-	case "save", "none", "page":
+	case "save", "none", "page", "count":
 		if op == words[0] {
 			break
 		}
@@ -87,15 +91,23 @@ func shownNumber(bad *wtp.Invalid, field, text string) int64 {
 	return n
 }
 
-// answerMatching shows the list, of which another number matches now than the button
-// said.
-func (s *Server) answerMatching(r *request, q url.Values, refused string) error {
+// answerMatching shows the list, with how many match to the last server, before any is
+// selected: more match than are counted for every page, or others than the button said.
+func (s *Server) answerMatching(r *request, q url.Values, status int, refused string) error {
 	v, err := s.serversView(r, q)
 	if err != nil {
 		return err
 	}
+	if v.More {
+		if v.Matching, v.More, err = s.Store.CountServers(r.ctx(), []int64{r.project.ID}, v.Filter, math.MaxInt32); err != nil {
+			return err
+		}
+	}
+	if refused == "" {
+		refused = r.printer().N(v.Matching, "One server matches. Nothing was selected yet.", "%d servers match. Nothing was selected yet.")
+	}
 	v.Refused, v.Page.Path = refused, v.PageURL()
-	return r.show(http.StatusConflict, views.ServersPage(v))
+	return r.show(status, views.ServersPage(v))
 }
 
 // swapSelection keeps the ticks of the page and answers with what they change

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,8 +12,8 @@ import (
 	"wtp-console/internal/wtp"
 )
 
-// countUpTo is how far matching servers are counted for every page of a list that
-// nothing is selected from; beyond, it says "10,000+".
+// countUpTo is how far matching servers are counted for every page of the list; beyond,
+// it says "10,000+", and counts them all only for who wants to select them.
 const countUpTo = 10_000
 
 // listServers shows the servers of a project, or of all.
@@ -159,15 +158,12 @@ func (s *Server) fillServers(r *request, v *views.ServersView, ids []int64) erro
 	if err := s.fillUntil(r, v); err != nil {
 		return err
 	}
-	upTo := int64(countUpTo)
-	if r.project.ID != 0 && r.user.Role.May(wtp.Act) { // "select all" must know how many
-		upTo = math.MaxInt32
-	}
-	v.Matching, v.More, err = s.Store.CountServers(r.ctx(), ids, v.Filter, upTo)
+	v.Matching, v.More, err = s.Store.CountServers(r.ctx(), ids, v.Filter, countUpTo)
 	return err
 }
 
-// fillSelection loads what is selected.
+// fillSelection loads what is selected, and counts beyond countUpTo when only
+// that tells whether all matching servers are.
 func (s *Server) fillSelection(r *request, v *views.ServersView) error {
 	if r.project.ID == 0 || !r.user.Role.May(wtp.Act) {
 		return nil
@@ -183,7 +179,12 @@ func (s *Server) fillSelection(r *request, v *views.ServersView) error {
 	if v.Ticked, err = s.Store.Selected(r.ctx(), r.user.ID, r.project.ID, ids); err != nil || len(v.Faults) > 0 {
 		return err
 	}
-	v.Outside, err = s.Store.SelectedOutside(r.ctx(), r.user.ID, r.project.ID, v.Filter)
+	if v.Outside, err = s.Store.SelectedOutside(r.ctx(), r.user.ID, r.project.ID, v.Filter); err != nil {
+		return err
+	}
+	if inside := v.Selected - v.Outside; v.More && inside > v.Matching {
+		v.Matching, v.More, err = s.Store.CountServers(r.ctx(), []int64{r.project.ID}, v.Filter, inside)
+	}
 	return err
 }
 

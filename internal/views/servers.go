@@ -31,7 +31,7 @@ type ServersView struct {
 	Selected      int64            // size of the whole selection
 	Outside       int64            // selected servers that the filter doesn't match
 	Faults        []wtp.FieldError // of the filter or of what was asked; the list is empty then
-	Refused       string           // why nothing was selected: other servers match than the button said
+	Refused       string           // why nothing was selected: another number matches than the button said, or it had to be counted first
 }
 
 // selectable says whether the reader may choose servers here.
@@ -167,13 +167,19 @@ func (v ServersView) outsideText() string {
 }
 
 func (v ServersView) selectMatchingText() string {
+	if v.More {
+		return v.T("Select all %s matching servers…", v.matching())
+	}
 	return v.N(v.Matching, "Select the matching server", "Select all %d matching servers")
 }
 
 // matchingWord is what selects every server that matches, with the number that the
 // button says. Without a filter it says that all are meant: a filter that gets lost must
-// not mean it.
+// not mean it. Where more match than were counted, they are counted first.
 func (v ServersView) matchingWord() string {
+	if v.More {
+		return "count"
+	}
 	if v.Filter.Empty() {
 		return "all-" + decimalInt(v.Matching)
 	}
