@@ -119,7 +119,7 @@ func TestAListIsNotPutInPlaceOfAnother(t *testing.T) {
 func TestOtherPlansKeepTheirFormsToo(t *testing.T) {
 	c, p, b := shop(t, fleet(130))
 	c.backed(p, fleet(130), "b-1")
-	b.post("/p/shop/selection", "op", "all", "query", "").is(303)
+	b.selectAll("")
 	remote := b.post("/p/shop/remote-backup/previews", "to", "b-1").is(303).Header.Get("Location")
 	page := b.get(remote).is(200).page()
 	require.Equal(t, 1, page.Find("#servers[hx-history-elt] a[rel=next]").Length())
